@@ -1,0 +1,1 @@
+//! Codecs, links, paths and walks over blocks

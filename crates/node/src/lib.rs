@@ -1,0 +1,1 @@
+//! Node: the one API that every surface uses

@@ -1,0 +1,1 @@
+//! The one place that spawns, reads the clock and opens files

@@ -1,0 +1,1 @@
+//! Kubo's RPC API and the table of commands

@@ -1,0 +1,1 @@
+//! The repository on disk: packs, index, pins, keys, lock

@@ -1,0 +1,1 @@
+//! Files, directories and symlinks as UnixFS DAGs

@@ -1,0 +1,1 @@
+//! Drives the binary as its users do.
