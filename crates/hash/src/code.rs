@@ -26,7 +26,7 @@ pub const BLAKE2S_8: u64 = 0xb241;
 pub const BLAKE2S_256: u64 = 0xb260;
 
 /// Every function that has a name of its own in the table; the blake2 families are ranges.
-pub(crate) const NAMED: &[(u64, &str)] = &[
+pub const NAMED: &[(u64, &str)] = &[
     (IDENTITY, "identity"),
     (SHA1, "sha1"),
     (SHA2_256, "sha2-256"),
