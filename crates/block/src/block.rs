@@ -137,7 +137,7 @@ impl Block {
         if data.len() > BLOCK_LEN_MAX {
             return Err(BlockError::TooLarge { cid, len: data.len() });
         }
-        let expected = cid.hash();
+        let expected = cid.multihash();
         let matches = if expected.code() == code::SHA2_256 && expected.digest().len() == 32 {
             cairn_hash::sha256(&data)[..] == *expected.digest()
         } else {
@@ -152,7 +152,7 @@ impl Block {
     /// Checks a batch, sha2-256 in lanes; the answers stand in the order of the questions.
     pub fn verify_many(blocks: Vec<(Cid, Bytes)>) -> Vec<Result<Self, BlockError>> {
         let in_lanes = |(cid, data): &(Cid, Bytes)| {
-            let hash = cid.hash();
+            let hash = cid.multihash();
             let plain = hash.code() == code::SHA2_256 && hash.digest().len() == 32;
             plain && data.len() <= BLOCK_LEN_MAX
         };
@@ -164,7 +164,7 @@ impl Block {
                 return Self::verify(cid, data);
             }
             let digest = digests.next();
-            let matches = digest.is_some_and(|digest| digest[..] == *cid.hash().digest());
+            let matches = digest.is_some_and(|digest| digest[..] == *cid.multihash().digest());
             if matches { Ok(Self { cid, data }) } else { Err(BlockError::Corrupt { cid }) }
         };
         blocks.into_iter().map(check).collect()
@@ -183,7 +183,7 @@ impl Block {
     ///
     /// [`BlockError::Corrupt`] if the multihash differs.
     pub fn rename(self, cid: Cid) -> Result<Self, BlockError> {
-        if cid.hash() == self.cid.hash() {
+        if cid.multihash() == self.cid.multihash() {
             Ok(Self { cid, data: self.data })
         } else {
             Err(BlockError::Corrupt { cid })

@@ -114,7 +114,7 @@ impl Cid {
     }
 
     /// The multihash, which is what stores look blocks up by.
-    pub fn hash(&self) -> &Multihash {
+    pub fn multihash(&self) -> &Multihash {
         &self.hash
     }
 

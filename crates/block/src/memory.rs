@@ -29,7 +29,7 @@ impl MemoryStore {
 
     /// Forgets a block, so that tests can make holes in a DAG.
     pub fn remove(&self, cid: &Cid) {
-        self.lock().remove(cid.hash());
+        self.lock().remove(cid.multihash());
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Multihash, Bytes>> {
@@ -43,7 +43,7 @@ impl BlockStore for MemoryStore {
         let find = |cid: &Cid| {
             let data = match cid.inlined() {
                 Some(data) => Some(Bytes::copy_from_slice(data)),
-                None => blocks.get(cid.hash()).cloned(),
+                None => blocks.get(cid.multihash()).cloned(),
             };
             data.map(|data| Block::verify(cid.clone(), data)).transpose()
         };
@@ -54,7 +54,7 @@ impl BlockStore for MemoryStore {
         let blocks = self.lock();
         let len = |cid: &Cid| match cid.inlined() {
             Some(data) => Some(data.len() as u64),
-            None => blocks.get(cid.hash()).map(|data| data.len() as u64),
+            None => blocks.get(cid.multihash()).map(|data| data.len() as u64),
         };
         Ok(cids.iter().map(len).collect())
     }
@@ -64,7 +64,7 @@ impl BlockStore for MemoryStore {
         for block in new {
             if block.cid().inlined().is_none() {
                 let (cid, data) = block.into_parts();
-                blocks.insert(cid.hash().clone(), data);
+                blocks.insert(cid.multihash().clone(), data);
             }
         }
         Ok(())
