@@ -58,6 +58,9 @@ pub struct Item<T> {
     pub len: Option<u64>,
 }
 
+/// The items below a block, in order.
+pub type Below<T, E> = Result<Vec<Item<T>>, E>;
+
 /// What the caller knows about opening blocks.
 pub trait Opener {
     /// What is remembered with each item.
@@ -74,7 +77,7 @@ pub trait Opener {
         tag: &mut Self::Tag,
         block: &Block,
         early: bool,
-    ) -> Option<Result<Vec<Item<Self::Tag>>, Self::Error>>;
+    ) -> Option<Below<Self::Tag, Self::Error>>;
 
     /// Whether an item whose turn has come is left out, with everything below it.
     fn skips(&mut self, _cid: &Cid, _tag: &Self::Tag) -> bool {
@@ -137,8 +140,8 @@ pub struct Ahead<'s, S, O: Opener> {
     in_flight: FuturesUnordered<BoxFuture<'s, (Vec<u32>, Answers)>>,
     window: Window,
     batch: usize,
-    ahead_blocks: usize,
-    ahead_bytes: usize,
+    charged_blocks: usize,
+    charged_bytes: usize,
 }
 
 impl<S, O: Opener> std::fmt::Debug for Ahead<'_, S, O> {
@@ -164,8 +167,8 @@ where
             in_flight: FuturesUnordered::new(),
             window,
             batch: BATCH_FIRST,
-            ahead_blocks: 0,
-            ahead_bytes: 0,
+            charged_blocks: 0,
+            charged_bytes: 0,
         };
         ahead.insert_after(NIL, roots);
         ahead
@@ -229,8 +232,8 @@ where
         self.head = slot.next;
         self.free.push(index);
         if slot.charge > 0 {
-            self.ahead_blocks -= 1;
-            self.ahead_bytes -= slot.charge;
+            self.charged_blocks -= 1;
+            self.charged_bytes -= slot.charge;
         }
         Some(slot)
     }
@@ -256,15 +259,15 @@ where
         let head = self.head;
         let front_waits = matches!(self.slot(head).state, State::Waiting);
         let full = self.window.blocks.min(self.batch * BATCHES_IN_FLIGHT);
-        let has_room = self.ahead_blocks + self.batch.min(full) <= full
-            && self.ahead_bytes < self.window.bytes;
+        let has_room = self.charged_blocks + self.batch.min(full) <= full
+            && self.charged_bytes < self.window.bytes;
         if !front_waits && !has_room {
             return;
         }
         let (mut slots, mut cids) = (Vec::new(), Vec::new());
         let mut index = head;
         while index != NIL && slots.len() < self.batch {
-            let over = self.ahead_blocks >= full || self.ahead_bytes >= self.window.bytes;
+            let over = self.charged_blocks >= full || self.charged_bytes >= self.window.bytes;
             if over && !(front_waits && slots.is_empty()) {
                 break;
             }
@@ -275,8 +278,8 @@ where
                 let len = slot.item.len.map_or(LEN_UNKNOWN as u64, |len| len);
                 slot.charge = (len.min(BLOCK_LEN_MAX as u64) as usize).max(1);
                 let (cid, charge) = (slot.item.cid.clone(), slot.charge);
-                self.ahead_blocks += 1;
-                self.ahead_bytes += charge;
+                self.charged_blocks += 1;
+                self.charged_bytes += charge;
                 slots.push(index);
                 cids.push(cid);
             }
@@ -302,7 +305,7 @@ where
                     let (old, new) = (slot.charge, block.data().len().max(1));
                     slot.charge = new;
                     slot.state = State::Here(block, None);
-                    self.ahead_bytes = self.ahead_bytes - old + new;
+                    self.charged_bytes = self.charged_bytes - old + new;
                     if self.waiting() < OPEN_AHEAD_MAX {
                         self.open(index, true);
                     }

@@ -16,7 +16,7 @@ pub fn links(block: &Block) -> Result<Vec<Cid>, DagError> {
     match cid.codec() {
         codec::DAG_PB => {
             let node = dag_pb::decode(block.data());
-            let node = node.map_err(|error| DagError::malformed(cid, error))?;
+            let node = node.map_err(|error| DagError::malformed(cid, &error))?;
             Ok(node.links.into_iter().map(|link| link.cid).collect())
         }
         codec if is_leaf(codec) => Ok(Vec::new()),

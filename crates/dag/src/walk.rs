@@ -8,7 +8,7 @@
 
 use crate::{
     DagError,
-    ahead::{Ahead, Failure, Item, Opener, PENDING_MAX, Window},
+    ahead::{Ahead, Below, Failure, Item, Opener, PENDING_MAX, Window},
     links::{is_leaf, links},
 };
 use cairn_block::{Block, BlockStore, Cid};
@@ -128,12 +128,7 @@ impl Opener for Walker {
     type Tag = Tag;
     type Error = DagError;
 
-    fn open(
-        &mut self,
-        tag: &mut Tag,
-        block: &Block,
-        early: bool,
-    ) -> Option<Result<Vec<Item<Tag>>, DagError>> {
+    fn open(&mut self, tag: &mut Tag, block: &Block, early: bool) -> Option<Below<Tag, DagError>> {
         let cid = block.cid();
         if early && self.options.unique {
             // Opening a block twice ahead of its turn would fetch everything below it twice.
