@@ -25,7 +25,7 @@ const BATCH_FIRST: usize = 4;
 const BATCH_MAX: usize = 32;
 
 /// Batches that fit into the window while it grows.
-const BATCHES_IN_FLIGHT: usize = 4;
+const BATCHES_IN_FLIGHT: usize = 8;
 
 /// What a block of unknown length counts for in the window, in bytes.
 const LEN_UNKNOWN: usize = 256 * 1024;
@@ -54,7 +54,8 @@ pub struct Item<T> {
     pub tag: T,
     /// Whether the block has to be fetched; if not, it is handed out without.
     pub fetch: bool,
-    /// The block's length in bytes, where the link tells; only a guess.
+    /// The block's length in bytes, where the link tells. A link that understates it has all
+    /// later blocks counted as if they were that long.
     pub len: Option<u64>,
 }
 
@@ -142,6 +143,8 @@ pub struct Ahead<'s, S, O: Opener> {
     batch: usize,
     charged_blocks: usize,
     charged_bytes: usize,
+    /// The longest block that was longer than its link said; no later one is charged less.
+    len_floor: usize,
 }
 
 impl<S, O: Opener> std::fmt::Debug for Ahead<'_, S, O> {
@@ -169,6 +172,7 @@ where
             batch: BATCH_FIRST,
             charged_blocks: 0,
             charged_bytes: 0,
+            len_floor: 0,
         };
         ahead.insert_after(NIL, roots);
         ahead
@@ -271,12 +275,13 @@ where
             if over && !(front_waits && slots.is_empty()) {
                 break;
             }
+            let floor = self.len_floor.max(1);
             let slot = self.slot(index);
             let next = slot.next;
             if matches!(slot.state, State::Waiting) {
                 slot.state = State::Requested;
                 let len = slot.item.len.map_or(LEN_UNKNOWN as u64, |len| len);
-                slot.charge = (len.min(BLOCK_LEN_MAX as u64) as usize).max(1);
+                slot.charge = (len.min(BLOCK_LEN_MAX as u64) as usize).max(floor);
                 let (cid, charge) = (slot.item.cid.clone(), slot.charge);
                 self.charged_blocks += 1;
                 self.charged_bytes += charge;
@@ -306,6 +311,9 @@ where
                     slot.charge = new;
                     slot.state = State::Here(block, None);
                     self.charged_bytes = self.charged_bytes - old + new;
+                    if new > old {
+                        self.len_floor = self.len_floor.max(new);
+                    }
                     if self.waiting() < OPEN_AHEAD_MAX {
                         self.open(index, true);
                     }

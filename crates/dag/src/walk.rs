@@ -9,7 +9,7 @@
 use crate::{
     DagError,
     ahead::{Ahead, Below, Failure, Item, Opener, PENDING_MAX, Window},
-    links::{is_leaf, links},
+    links::{is_leaf, sized_links},
 };
 use cairn_block::{Block, BlockStore, Cid};
 use futures::stream::{self, Stream};
@@ -67,7 +67,7 @@ pub fn walk<'s, S: BlockStore + Clone + 's>(
     options: WalkOptions,
 ) -> impl Stream<Item = Result<Visit, DagError>> + Send + use<'s, S> {
     let tag = Tag { depth: 0, parent: None };
-    let item = |cid: &Cid| item(&options, cid.clone(), tag.clone());
+    let item = |cid: &Cid| item(&options, cid.clone(), None, tag.clone());
     let items = roots.iter().map(item).collect();
     let walker = Walker { options, seen: HashMap::new(), opened: HashSet::new() };
     let ahead = Ahead::new(store, walker, options.window, items);
@@ -119,9 +119,9 @@ impl Walker {
     }
 }
 
-fn item(options: &WalkOptions, cid: Cid, tag: Tag) -> Item<Tag> {
+fn item(options: &WalkOptions, cid: Cid, len: Option<u64>, tag: Tag) -> Item<Tag> {
     let fetch = !(options.skip_leaves && is_leaf(cid.codec()));
-    Item { cid, tag, fetch, len: None }
+    Item { cid, tag, fetch, len }
 }
 
 impl Opener for Walker {
@@ -136,7 +136,7 @@ impl Opener for Walker {
                 return None;
             }
         }
-        let below = match links(block) {
+        let below = match sized_links(block) {
             Ok(below) => below,
             Err(error) => return Some(Err(error)),
         };
@@ -148,7 +148,8 @@ impl Opener for Walker {
             return Some(Err(DagError::TooDeep { cid: cid.clone(), limit: DEPTH_MAX }));
         }
         let tag = Tag { depth, parent: Some(cid.clone()) };
-        Some(Ok(below.into_iter().map(|cid| item(&self.options, cid, tag.clone())).collect()))
+        let item = |(cid, len)| item(&self.options, cid, len, tag.clone());
+        Some(Ok(below.into_iter().map(item).collect()))
     }
 
     fn skips(&mut self, cid: &Cid, tag: &Tag) -> bool {

@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 TreeKind::Symlink(target) => std::os::unix::fs::symlink(target, &path)?,
             }
         }
-        let imported = import(&sample.entries, &ChunkSpec::default(), &Options::default())?;
+        let imported = import(&sample.entries, ChunkSpec::default(), &Options::default())?;
         writeln!(out, "{} {}", sample.name, imported.root.cid)?;
     }
     Ok(())

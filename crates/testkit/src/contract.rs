@@ -150,7 +150,7 @@ async fn what_was_synced_is_still_there<S: BlockStore>(store: &S) {
 async fn a_cancelled_put_leaves_whole_blocks_or_none<S: BlockStore>(store: &S) {
     let new = blocks(8, 200);
     // Polled once and dropped, wherever that leaves it.
-    let _ = store.put_many(new.clone()).now_or_never();
+    drop(store.put_many(new.clone()).now_or_never());
     for (answer, block) in store.get_many(&cids(&new)).await.into_iter().zip(&new) {
         let answer = answer.expect("reading after a cancelled put");
         assert!(answer.is_none_or(|found| found == *block), "whole or absent, never partial");

@@ -20,6 +20,10 @@ pub struct Imported {
 
 impl Imported {
     /// The blocks in a store.
+    ///
+    /// # Panics
+    ///
+    /// Never.
     pub fn into_store(self) -> MemoryStore {
         let store = MemoryStore::default();
         let stored = block_on(cairn_block::BlockStore::put_many(&store, self.blocks));
@@ -28,6 +32,10 @@ impl Imported {
     }
 
     /// The root block.
+    ///
+    /// # Panics
+    ///
+    /// If the root is a leaf that was imported on its own and taken away.
     pub fn root_block(&self) -> &Block {
         self.blocks.last().expect("invariant: the root is there, and last")
     }
@@ -40,7 +48,7 @@ impl Imported {
 /// As the builder's.
 pub fn import_file(
     data: &Bytes,
-    chunks: &ChunkSpec,
+    chunks: ChunkSpec,
     options: &Options,
 ) -> Result<Imported, UnixfsError> {
     let mut blocks = Vec::new();
@@ -55,7 +63,7 @@ pub fn import_file(
 /// As the builders'.
 pub fn import(
     entries: &[TreeEntry],
-    chunks: &ChunkSpec,
+    chunks: ChunkSpec,
     options: &Options,
 ) -> Result<Imported, UnixfsError> {
     let mut blocks = Vec::new();
@@ -65,12 +73,12 @@ pub fn import(
 
 fn file(
     data: &Bytes,
-    chunks: &ChunkSpec,
+    chunks: ChunkSpec,
     options: &Options,
     blocks: &mut Vec<Block>,
 ) -> Result<Child, UnixfsError> {
     let mut builder = FileBuilder::new(options);
-    let mut cutter = Cutter::new(chunks);
+    let mut cutter = Cutter::new(&chunks);
     let mut rest = data.clone();
     while let Some(len) = cutter.next(&rest, true) {
         let encoded = leaf(rest.split_to(len), options.raw_leaves);
@@ -86,7 +94,7 @@ fn file(
 fn directory(
     prefix: &str,
     entries: &[TreeEntry],
-    chunks: &ChunkSpec,
+    chunks: ChunkSpec,
     options: &Options,
     blocks: &mut Vec<Block>,
 ) -> Result<Child, UnixfsError> {

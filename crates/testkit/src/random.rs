@@ -1,6 +1,6 @@
 //! Random bytes and numbers from a seed.
 //!
-//! Source: SplitMix64 (Steele, Lea, Flood 2014), which any language writes in five lines.
+//! Source: `SplitMix64` (Steele, Lea, Flood 2014), which any language writes in five lines.
 
 use bytes::Bytes;
 
