@@ -8,7 +8,14 @@
 //! Not here: padding and the choice of messages (`lanes.rs`).
 
 use super::lanes::{BLOCK_LEN, Engine, K, States, unroll16};
-use std::arch::{aarch64::*, is_aarch64_feature_detected};
+use std::arch::{
+    aarch64::{
+        uint32x4_t, vaddq_u32, vdupq_n_u32, vgetq_lane_u32, vld1q_u8, vld1q_u32,
+        vreinterpretq_u32_u8, vrev32q_u8, vsha256h2q_u32, vsha256hq_u32, vsha256su0q_u32,
+        vsha256su1q_u32,
+    },
+    is_aarch64_feature_detected,
+};
 
 /// Proof that the processor has the SHA-2 instructions.
 #[derive(Debug, Clone, Copy)]
@@ -76,10 +83,11 @@ fn load_words(words: &[u32; 4]) -> uint32x4_t {
 #[inline]
 fn load_block(block: &[u8]) -> [uint32x4_t; 4] {
     assert!(block.len() == BLOCK_LEN, "invariant: whole blocks");
+    let (quarters, _) = block.as_chunks::<16>();
     let mut words = [vdupq_n_u32(0); 4];
-    for (index, words) in words.iter_mut().enumerate() {
-        // SAFETY: the block is four times 16 bytes long, checked above; bytes need no alignment.
-        let bytes = unsafe { vld1q_u8(block.as_ptr().add(16 * index)) };
+    for (words, quarter) in words.iter_mut().zip(quarters) {
+        // SAFETY: the quarter is 16 bytes long; bytes need no alignment.
+        let bytes = unsafe { vld1q_u8(quarter.as_ptr()) };
         *words = vreinterpretq_u32_u8(vrev32q_u8(bytes));
     }
     words

@@ -9,7 +9,17 @@
 
 use super::lanes::{BLOCK_LEN, Engine, K, States, unroll16};
 use std::{
-    arch::{is_x86_feature_detected, x86_64::*},
+    arch::{
+        is_x86_feature_detected,
+        x86_64::{
+            __m256i, _mm_set_epi64x, _mm256_add_epi32, _mm256_and_si256,
+            _mm256_broadcastsi128_si256, _mm256_loadu_si256, _mm256_or_si256,
+            _mm256_permute2x128_si256, _mm256_set1_epi32, _mm256_setzero_si256,
+            _mm256_shuffle_epi8, _mm256_slli_epi32, _mm256_srli_epi32, _mm256_storeu_si256,
+            _mm256_unpackhi_epi32, _mm256_unpackhi_epi64, _mm256_unpacklo_epi32,
+            _mm256_unpacklo_epi64, _mm256_xor_si256,
+        },
+    },
     ops::Range,
 };
 
@@ -114,7 +124,8 @@ fn rounds(state: &mut [__m256i; 8], low: [__m256i; 8], high: [__m256i; 8]) {
             let (a, b, c) = (now[(16 - $step) % 8], now[(17 - $step) % 8], now[(18 - $step) % 8]);
             let (e, f, g) = (now[(20 - $step) % 8], now[(21 - $step) % 8], now[(22 - $step) % 8]);
             let constant = _mm256_set1_epi32($constants[$step].cast_signed());
-            let sum = _mm256_add_epi32(now[(23 - $step) % 8], _mm256_add_epi32(constant, words[$step]));
+            let sum =
+                _mm256_add_epi32(now[(23 - $step) % 8], _mm256_add_epi32(constant, words[$step]));
             let choose = _mm256_xor_si256(g, _mm256_and_si256(e, _mm256_xor_si256(f, g)));
             let sum = _mm256_add_epi32(sum, choose);
             let first = _mm256_add_epi32(sum, rotations::<6, 26, 11, 21, 25, 7>(e));

@@ -8,7 +8,15 @@
 //! Not here: padding and the choice of messages (`lanes.rs`), eight lanes (`avx2.rs`).
 
 use super::lanes::{BLOCK_LEN, Engine, K, States, unroll16};
-use std::arch::{is_x86_feature_detected, x86_64::*};
+use std::arch::{
+    is_x86_feature_detected,
+    x86_64::{
+        __m512i, _mm_set_epi64x, _mm512_add_epi32, _mm512_broadcast_i32x4, _mm512_loadu_si512,
+        _mm512_ror_epi32, _mm512_set1_epi32, _mm512_setzero_si512, _mm512_shuffle_epi8,
+        _mm512_shuffle_i32x4, _mm512_srli_epi32, _mm512_storeu_si512, _mm512_ternarylogic_epi32,
+        _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
+    },
+};
 
 /// How many messages at once.
 pub(super) const LANES: usize = 16;
@@ -106,8 +114,10 @@ fn transpose_words(a: __m512i, b: __m512i, c: __m512i, d: __m512i) -> [__m512i; 
 #[target_feature(enable = "avx512f,avx512bw")]
 #[inline]
 fn transpose_parts(a: __m512i, b: __m512i, c: __m512i, d: __m512i) -> [__m512i; 4] {
-    let (ab_even, ab_odd) = (_mm512_shuffle_i32x4::<0x88>(a, b), _mm512_shuffle_i32x4::<0xdd>(a, b));
-    let (cd_even, cd_odd) = (_mm512_shuffle_i32x4::<0x88>(c, d), _mm512_shuffle_i32x4::<0xdd>(c, d));
+    let (ab_even, ab_odd) =
+        (_mm512_shuffle_i32x4::<0x88>(a, b), _mm512_shuffle_i32x4::<0xdd>(a, b));
+    let (cd_even, cd_odd) =
+        (_mm512_shuffle_i32x4::<0x88>(c, d), _mm512_shuffle_i32x4::<0xdd>(c, d));
     [
         _mm512_shuffle_i32x4::<0x88>(ab_even, cd_even),
         _mm512_shuffle_i32x4::<0x88>(ab_odd, cd_odd),
@@ -127,7 +137,8 @@ fn rounds(state: &mut [__m512i; 8], mut words: [__m512i; 16]) {
             let (a, b, c) = (now[(16 - $step) % 8], now[(17 - $step) % 8], now[(18 - $step) % 8]);
             let (e, f, g) = (now[(20 - $step) % 8], now[(21 - $step) % 8], now[(22 - $step) % 8]);
             let constant = _mm512_set1_epi32($constants[$step].cast_signed());
-            let sum = _mm512_add_epi32(now[(23 - $step) % 8], _mm512_add_epi32(constant, words[$step]));
+            let sum =
+                _mm512_add_epi32(now[(23 - $step) % 8], _mm512_add_epi32(constant, words[$step]));
             let sum = _mm512_add_epi32(sum, _mm512_ternarylogic_epi32::<CHOOSE>(e, f, g));
             let first = _mm512_add_epi32(sum, big_sigma_1(e));
             let majority = _mm512_ternarylogic_epi32::<MAJORITY>(a, b, c);

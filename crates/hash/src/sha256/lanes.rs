@@ -17,6 +17,7 @@ use super::SHA256_LEN;
 /// The compiler does not unroll such loops by itself, and an array that is indexed by a variable
 /// lies in memory. A closure would not do either: `array::map` lacks the engines' instructions,
 /// so their closures would be called, not inlined.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! unroll16 {
     ($step:ident) => {
         $step!(0);
@@ -37,6 +38,7 @@ macro_rules! unroll16 {
         $step!(15);
     };
 }
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(super) use unroll16;
 
 /// Length of a block in bytes.
@@ -44,11 +46,18 @@ pub(super) const BLOCK_LEN: usize = 64;
 
 /// Where every message starts (FIPS 180-4, 5.3.3).
 pub(super) const INITIAL: [u32; 8] = [
-    0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab,
+    0x6a09_e667,
+    0xbb67_ae85,
+    0x3c6e_f372,
+    0xa54f_f53a,
+    0x510e_527f,
+    0x9b05_688c,
+    0x1f83_d9ab,
     0x5be0_cd19,
 ];
 
 /// The round constants (FIPS 180-4, 4.2.2).
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 #[rustfmt::skip]
 pub(super) static K: [u32; 64] = [
     0x428a_2f98, 0x7137_4491, 0xb5c0_fbcf, 0xe9b5_dba5, 0x3956_c25b, 0x59f1_11f1, 0x923f_82a4, 0xab1c_5ed5,
@@ -132,11 +141,7 @@ impl<'m> Work<'m> {
     /// Works on `engine` while at least `lanes_min` of its lanes have a message.
     ///
     /// What is then left over in the lanes is carried over to the next call.
-    pub(super) fn run<const LANES: usize>(
-        &mut self,
-        engine: impl Engine<LANES>,
-        lanes_min: usize,
-    ) {
+    pub(super) fn run<const LANES: usize>(&mut self, engine: impl Engine<LANES>, lanes_min: usize) {
         if self.left() < lanes_min.max(1) {
             return;
         }
@@ -168,19 +173,19 @@ impl<'m> Work<'m> {
         states: &mut States<LANES>,
         lane: usize,
     ) -> Option<Lane<'m>> {
-        let Carried { lane: next, state } = match self.carried.pop() {
-            Some(carried) => carried,
-            None => {
-                let message = self.taken;
-                let lane = Lane::new(message, self.messages.get(message)?);
-                self.taken += 1;
-                Carried { lane, state: INITIAL }
-            }
-        };
-        for (row, word) in states.iter_mut().zip(state) {
+        let carried = self.carried.pop().or_else(|| self.take())?;
+        for (row, word) in states.iter_mut().zip(carried.state) {
             row[lane] = word;
         }
-        Some(next)
+        Some(carried.lane)
+    }
+
+    /// Takes the next message that nobody has begun.
+    fn take(&mut self) -> Option<Carried<'m>> {
+        let message = self.taken;
+        let lane = Lane::new(message, self.messages.get(message)?);
+        self.taken += 1;
+        Some(Carried { lane, state: INITIAL })
     }
 }
 

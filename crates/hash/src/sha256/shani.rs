@@ -8,7 +8,14 @@
 //! Not here: padding and the choice of messages (`lanes.rs`).
 
 use super::lanes::{BLOCK_LEN, Engine, K, States, unroll16};
-use std::arch::{is_x86_feature_detected, x86_64::*};
+use std::arch::{
+    is_x86_feature_detected,
+    x86_64::{
+        __m128i, _mm_add_epi32, _mm_alignr_epi8, _mm_extract_epi32, _mm_loadu_si128, _mm_set_epi32,
+        _mm_set_epi64x, _mm_setzero_si128, _mm_sha256msg1_epu32, _mm_sha256msg2_epu32,
+        _mm_sha256rnds2_epu32, _mm_shuffle_epi8, _mm_shuffle_epi32,
+    },
+};
 
 /// Proof that the processor has the SHA extensions.
 #[derive(Debug, Clone, Copy)]
@@ -73,11 +80,11 @@ fn compress<const LANES: usize>(states: &mut States<LANES>, inputs: &[&[u8]; LAN
 fn load(block: &[u8]) -> [__m128i; 4] {
     assert!(block.len() == BLOCK_LEN, "invariant: whole blocks");
     let swap = _mm_set_epi64x(0x0c0d_0e0f_0809_0a0b, 0x0405_0607_0001_0203);
-    let quarters = block.as_ptr().cast::<__m128i>();
+    let (quarters, _) = block.as_chunks::<16>();
     let mut words = [_mm_setzero_si128(); 4];
-    for (index, words) in words.iter_mut().enumerate() {
-        // SAFETY: the block is four times 16 bytes long, checked above; alignment is not needed.
-        *words = _mm_shuffle_epi8(unsafe { _mm_loadu_si128(quarters.add(index)) }, swap);
+    for (words, quarter) in words.iter_mut().zip(quarters) {
+        // SAFETY: the quarter is 16 bytes long; alignment is not needed.
+        *words = _mm_shuffle_epi8(unsafe { _mm_loadu_si128(quarter.as_ptr().cast()) }, swap);
     }
     words
 }

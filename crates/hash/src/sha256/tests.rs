@@ -5,11 +5,12 @@
 
 use super::lanes::{Engine, States, Work};
 use super::{Backend, SHA256_LEN, Sha256, portable::Portable, sha256, sha256_many};
+use crate::hex::hex;
 use proptest::prelude::*;
 use sha2::Digest as _;
 
-/// FIPS 180-4's examples ("SHA256.pdf" and "SHA2_Additional.pdf" of the NIST examples page) and
-/// the empty message of the CAVP short messages: what is repeated, how often, and the digest.
+/// FIPS 180-4's examples, NIST's additional ones and the empty message of the CAVP: what is
+/// repeated, how often, and the digest.
 const VECTORS: &[(&str, usize, &str)] = &[
     ("", 1, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
     ("abc", 1, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
@@ -83,10 +84,6 @@ fn handed_over(batch: &[&[u8]]) -> Vec<[u8; SHA256_LEN]> {
     work.run::<1>(Repeated, 1);
     assert_eq!(work.left(), 0, "nothing is left");
     work.finish()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn reference(batch: &[&[u8]]) -> Vec<[u8; SHA256_LEN]> {
