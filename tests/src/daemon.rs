@@ -41,6 +41,11 @@ impl Daemon {
         self.process.said()
     }
 
+    /// Its process id.
+    pub fn id(&self) -> i32 {
+        self.process.id()
+    }
+
     /// Calls one command of the RPC API and returns its answer as JSON.
     ///
     /// # Panics

@@ -67,7 +67,16 @@ pub fn post(server: SocketAddr, target: &str) -> Answer {
 }
 
 /// Sends a `POST` with one file as browsers and clients of the RPC API do.
+///
+/// # Panics
+///
+/// If the server does not answer.
 pub fn post_file(server: SocketAddr, target: &str, name: &str, bytes: &[u8]) -> Answer {
+    try_post_file(server, target, name, bytes).expect("the server answers")
+}
+
+/// [`post_file`] to a server that may die on the way; `None` if it did before it answered.
+pub fn try_post_file(server: SocketAddr, target: &str, name: &str, bytes: &[u8]) -> Option<Answer> {
     let mut body = format!(
         "--limit\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
          Content-Type: application/octet-stream\r\n\r\n"
@@ -76,7 +85,7 @@ pub fn post_file(server: SocketAddr, target: &str, name: &str, bytes: &[u8]) -> 
     body.extend_from_slice(bytes);
     body.extend_from_slice(b"\r\n--limit--\r\n");
     let headers = &[("Content-Type", "multipart/form-data; boundary=limit")];
-    send(server, &Request { method: "POST", target, headers, body: &body })
+    try_send(server, &Request { method: "POST", target, headers, body: &body })
 }
 
 /// Sends `request` and reads the whole answer.
@@ -85,8 +94,13 @@ pub fn post_file(server: SocketAddr, target: &str, name: &str, bytes: &[u8]) -> 
 ///
 /// If the server cannot be reached or does not speak HTTP.
 pub fn send(server: SocketAddr, request: &Request<'_>) -> Answer {
-    let mut stream = TcpStream::connect_timeout(&server, CONNECT_TIMEOUT).expect("it listens");
-    stream.set_read_timeout(Some(READ_TIMEOUT)).expect("a timeout can be set");
+    try_send(server, request).expect("the server answers")
+}
+
+/// [`send`] to a server that may die on the way; `None` if it did before it answered.
+pub fn try_send(server: SocketAddr, request: &Request<'_>) -> Option<Answer> {
+    let mut stream = TcpStream::connect_timeout(&server, CONNECT_TIMEOUT).ok()?;
+    stream.set_read_timeout(Some(READ_TIMEOUT)).ok()?;
     let mut head =
         format!("{} {} HTTP/1.1\r\nConnection: close\r\n", request.method, request.target);
     if !request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
@@ -99,16 +113,14 @@ pub fn send(server: SocketAddr, request: &Request<'_>) -> Answer {
         write!(head, "Content-Length: {}\r\n", request.body.len()).expect("text takes text");
     }
     head.push_str("\r\n");
-    // A server may answer and close before it has read everything.
+    // A server may answer and close before it has read everything: what it said counts.
     let sent = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(request.body));
     drop(sent);
     read(&mut BufReader::new(stream), request.method == "HEAD")
 }
 
-fn read(stream: &mut impl BufRead, head_only: bool) -> Answer {
-    let first = line(stream).expect("an answer has a first line");
-    let status = first.split(' ').nth(1).and_then(|code| code.parse().ok());
-    let status = status.unwrap_or_else(|| crate::process::fail(&format!("no HTTP: {first}")));
+fn read(stream: &mut impl BufRead, head_only: bool) -> Option<Answer> {
+    let status = line(stream)?.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
     let mut answer = Answer { status, headers: fields(stream), ..Answer::default() };
     if status == 100 {
         return read(stream, head_only);
@@ -127,7 +139,7 @@ fn read(stream: &mut impl BufRead, head_only: bool) -> Answer {
     } else {
         answer.whole = stream.read_to_end(&mut answer.body).is_ok();
     }
-    answer
+    Some(answer)
 }
 
 /// `None` if the stream ended before the last chunk.
@@ -181,7 +193,7 @@ mod tests {
             ),
             ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n", "hi", false),
         ] {
-            let answer = read(&mut text.as_bytes(), false);
+            let answer = read(&mut text.as_bytes(), false).unwrap();
             assert_eq!((answer.text().as_str(), answer.whole), (body, whole), "{text}");
         }
     }
@@ -190,7 +202,7 @@ mod tests {
     fn trailers_are_kept() {
         let text =
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Error: broke\r\n\r\n";
-        let answer = read(&mut text.as_bytes(), false);
+        let answer = read(&mut text.as_bytes(), false).unwrap();
         assert_eq!(answer.trailers, [("x-error".to_owned(), "broke".to_owned())]);
     }
 }

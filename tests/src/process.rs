@@ -59,7 +59,7 @@ impl Running {
         });
         thread::spawn(move || {
             if let Ok(status) = child.wait() {
-                drop(exit_sender.send(status));
+                let _ = exit_sender.send(status);
             }
         });
         Self { pid, said: String::new(), lines, errors, exit, input, ended: None }
@@ -85,6 +85,24 @@ impl Running {
         }
     }
 
+    /// The next line if it comes within `limit`, and `None` if the output ends before that.
+    ///
+    /// # Errors
+    ///
+    /// When `limit` passes first.
+    pub fn line_within(&mut self, limit: Duration) -> Result<Option<String>, RecvTimeoutError> {
+        match self.lines.recv_timeout(limit) {
+            Ok(line) => Ok(Some(line)),
+            Err(RecvTimeoutError::Disconnected) => Ok(None),
+            Err(timeout) => Err(timeout),
+        }
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> i32 {
+        self.pid.as_raw_nonzero().get()
+    }
+
     /// Everything it wrote to its standard output that was read by [`Running::line`].
     pub fn said(&self) -> &str {
         &self.said
@@ -106,7 +124,7 @@ impl Running {
     pub fn signal(&self, signal: Signal) {
         if self.ended.is_none() {
             // Gone already is fine: that is what most signals here are for.
-            drop(kill_process(self.pid, signal));
+            let _ = kill_process(self.pid, signal);
         }
     }
 
@@ -149,16 +167,12 @@ pub(crate) fn finish(command: &mut Command, input: Vec<u8>) -> Finished {
     thread::spawn(move || drop(writer.write_all(&input)));
     let (sender, receiver) = channel();
     thread::spawn(move || drop(sender.send(child.wait_with_output())));
-    match receiver.recv_timeout(PATIENCE) {
-        Ok(output) => {
-            let output = output.expect("its output can be read");
-            Finished { stdout: output.stdout, stderr: output.stderr, status: output.status }
-        }
-        Err(_) => {
-            drop(kill_process(pid, Signal::KILL));
-            fail(&format!("{command:?} did not end"))
-        }
-    }
+    let Ok(output) = receiver.recv_timeout(PATIENCE) else {
+        let _ = kill_process(pid, Signal::KILL);
+        fail(&format!("{command:?} did not end"))
+    };
+    let output = output.expect("its output can be read");
+    Finished { stdout: output.stdout, stderr: output.stderr, status: output.status }
 }
 
 /// Ends the calling test.
