@@ -7,6 +7,8 @@ use cairn_tests::{
 };
 use std::{fs, net::SocketAddr, process::Command};
 
+type Headers<'a> = &'a [(&'a str, &'a str)];
+
 fn multiaddr(socket: SocketAddr) -> String {
     format!("/ip4/{}/tcp/{}", socket.ip(), socket.port())
 }
@@ -64,7 +66,7 @@ fn other_sites_may_not_call() {
     let daemon = home.daemon();
     let own = format!("http://{}", daemon.api);
     let browser = ("User-Agent", "Mozilla/5.0 (X11; Linux x86_64)");
-    let table: [(&str, &[(&str, &str)], bool); 9] = [
+    let table: [(&str, Headers<'_>, bool); 9] = [
         ("a program", &[], true),
         ("a program that names itself", &[("User-Agent", "curl/8.5.0")], true),
         ("our own page", &[browser, ("Origin", &own)], true),
