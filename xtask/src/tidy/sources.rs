@@ -61,7 +61,9 @@ fn check_tests(file: &File, findings: &mut Vec<Finding>) {
         }
     }
     let tests = ["#[test]", "#[tokio::test"].iter().any(|mark| file.text.contains(mark));
-    if tests && !file.text.contains("assert") {
+    // A contract suite asserts on behalf of each test that calls it.
+    let asserts = ["assert", "contract"].iter().any(|word| file.text.contains(word));
+    if tests && !asserts {
         findings.push(Finding::new(&file.path, 1, "tests without a single assertion"));
     }
 }
