@@ -24,7 +24,6 @@ use std::{
 /// Which files to take and what to keep of them.
 #[derive(Debug, Clone, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "one flag of the command line each")]
-#[non_exhaustive]
 pub struct LocalWalkOptions {
     /// Take directories with everything in them; without it they are an error.
     pub recursive: bool,

@@ -76,8 +76,7 @@ impl Node {
         let shutdown = CancellationToken::new();
         let clock = Clock::system();
         let add_turns = Semaphore::new(ADD_COUNT_MAX);
-        let inner =
-            Inner { repo, config, identity, network, tasks, clock, shutdown, add_turns };
+        let inner = Inner { repo, config, identity, network, tasks, clock, shutdown, add_turns };
         Ok(Self { inner: Arc::new(inner) })
     }
 

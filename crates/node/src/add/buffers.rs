@@ -91,6 +91,7 @@ mod tests {
         drop(shared);
         assert!(buffers.returned.try_recv().is_err());
         drop(slice);
-        assert_eq!(buffers.take().as_ptr(), place);
+        let again = buffers.take();
+        assert_eq!(again.as_ptr(), place);
     }
 }

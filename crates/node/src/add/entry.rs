@@ -13,10 +13,10 @@ use std::{fmt, io::Read, path::PathBuf};
 use thiserror::Error;
 
 /// Longest path of an entry, in bytes.
-pub const PATH_LEN_MAX: usize = 4096;
+pub(crate) const PATH_LEN_MAX: usize = 4096;
 
 /// Most segments in an entry's path; deeper trees are refused instead of recursed into.
-pub const PATH_DEPTH_MAX: usize = 256;
+pub(crate) const PATH_DEPTH_MAX: usize = 256;
 
 /// The entries of one add, pulled on a thread of their own.
 ///
@@ -164,7 +164,7 @@ pub enum AddEntryError {
 
 /// The flags of an add; [`AddOptions::default`] is Kubo's.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "one flag of the command line each")]
 pub struct AddOptions {
     /// How files are cut.
     pub chunker: ChunkSpec,

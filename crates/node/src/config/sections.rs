@@ -135,18 +135,20 @@ pub struct PeeringPeer {
     pub addrs: Vec<String>,
 }
 
+#[cfg(test)]
 impl<'config> Settings<'config> {
-    #[cfg(test)]
     pub(crate) fn of(tree: &'config Value) -> Self {
         Self(tree)
     }
+}
 
+impl Settings<'_> {
     /// Section `Addresses`.
     ///
     /// # Errors
     ///
     /// [`ConfigError::Value`] naming the key, as for every reader here.
-    pub fn addresses(&self) -> Result<Addresses, ConfigError> {
+    pub fn addresses(self) -> Result<Addresses, ConfigError> {
         Ok(Addresses {
             api: self.strings_or("Addresses.API", &["/ip4/127.0.0.1/tcp/5001"])?,
             gateway: self.strings_or("Addresses.Gateway", &["/ip4/127.0.0.1/tcp/8080"])?,
@@ -162,7 +164,7 @@ impl<'config> Settings<'config> {
     /// # Errors
     ///
     /// [`ConfigError::Value`].
-    pub fn bootstrap(&self) -> Result<Vec<String>, ConfigError> {
+    pub fn bootstrap(self) -> Result<Vec<String>, ConfigError> {
         self.strings_or("Bootstrap", &[])
     }
 
@@ -171,7 +173,7 @@ impl<'config> Settings<'config> {
     /// # Errors
     ///
     /// [`ConfigError::Value`].
-    pub fn peering(&self) -> Result<Vec<PeeringPeer>, ConfigError> {
+    pub fn peering(self) -> Result<Vec<PeeringPeer>, ConfigError> {
         let key = "Peering.Peers";
         let Some(list) = tree::find(self.0, key) else { return Ok(Vec::new()) };
         let wrong = || wrong(key, "a list of {ID, Addrs}", list);
@@ -190,7 +192,7 @@ impl<'config> Settings<'config> {
     /// # Errors
     ///
     /// [`ConfigError::Value`].
-    pub fn mdns_enabled(&self) -> Result<bool, ConfigError> {
+    pub fn mdns_enabled(self) -> Result<bool, ConfigError> {
         self.flag("Discovery.MDNS.Enabled", true)
     }
 
@@ -199,7 +201,7 @@ impl<'config> Settings<'config> {
     /// # Errors
     ///
     /// [`ConfigError::Value`].
-    pub fn addr_filters(&self) -> Result<Vec<String>, ConfigError> {
+    pub fn addr_filters(self) -> Result<Vec<String>, ConfigError> {
         self.strings_or("Swarm.AddrFilters", &[])
     }
 
@@ -208,7 +210,7 @@ impl<'config> Settings<'config> {
     /// # Errors
     ///
     /// [`ConfigError::Value`].
-    pub fn conn_mgr(&self) -> Result<ConnMgr, ConfigError> {
+    pub fn conn_mgr(self) -> Result<ConnMgr, ConfigError> {
         Ok(ConnMgr {
             enabled: self.text("Swarm.ConnMgr.Type", "basic")? != "none",
             low_water: self.number("Swarm.ConnMgr.LowWater", 32)?.try_into().unwrap_or(u32::MAX),
@@ -222,7 +224,7 @@ impl<'config> Settings<'config> {
     /// # Errors
     ///
     /// [`ConfigError::Value`].
-    pub fn transports(&self) -> Result<Transports, ConfigError> {
+    pub fn transports(self) -> Result<Transports, ConfigError> {
         Ok(Transports {
             tcp: self.flag("Swarm.Transports.Network.TCP", true)?,
             quic: self.flag("Swarm.Transports.Network.QUIC", true)?,
@@ -236,7 +238,7 @@ impl<'config> Settings<'config> {
     /// # Errors
     ///
     /// [`ConfigError::Value`].
-    pub fn bitswap(&self) -> Result<Bitswap, ConfigError> {
+    pub fn bitswap(self) -> Result<Bitswap, ConfigError> {
         Ok(Bitswap {
             enabled: self.flag("Bitswap.Libp2pEnabled", true)?,
             server_enabled: self.flag("Bitswap.ServerEnabled", true)?,
@@ -248,7 +250,7 @@ impl<'config> Settings<'config> {
     /// # Errors
     ///
     /// [`ConfigError::Value`].
-    pub fn agent_suffix(&self) -> Result<String, ConfigError> {
+    pub fn agent_suffix(self) -> Result<String, ConfigError> {
         self.text("Version.AgentSuffix", "")
     }
 
@@ -257,7 +259,7 @@ impl<'config> Settings<'config> {
     /// # Errors
     ///
     /// [`ConfigError::Value`].
-    pub fn storage_max(&self) -> Result<u64, ConfigError> {
+    pub fn storage_max(self) -> Result<u64, ConfigError> {
         self.byte_len("Datastore.StorageMax", 10_000_000_000)
     }
 
@@ -266,7 +268,7 @@ impl<'config> Settings<'config> {
     /// # Errors
     ///
     /// [`ConfigError::Value`].
-    pub fn api_headers(&self) -> Result<Vec<(String, Vec<String>)>, ConfigError> {
+    pub fn api_headers(self) -> Result<Vec<(String, Vec<String>)>, ConfigError> {
         self.headers("API.HTTPHeaders")
     }
 
@@ -275,7 +277,7 @@ impl<'config> Settings<'config> {
     /// # Errors
     ///
     /// [`ConfigError::Value`].
-    pub fn authorizations(&self) -> Result<Vec<Authorization>, ConfigError> {
+    pub fn authorizations(self) -> Result<Vec<Authorization>, ConfigError> {
         let key = "API.Authorizations";
         let Some(users) = tree::find(self.0, key) else { return Ok(Vec::new()) };
         // The value is not quoted in the error: it holds secrets.
@@ -296,7 +298,7 @@ impl<'config> Settings<'config> {
     /// # Errors
     ///
     /// [`ConfigError::Value`].
-    pub fn gateway(&self) -> Result<Gateway, ConfigError> {
+    pub fn gateway(self) -> Result<Gateway, ConfigError> {
         let public_gateways = tree::find(self.0, "Gateway.PublicGateways");
         Ok(Gateway {
             no_fetch: self.flag("Gateway.NoFetch", false)?,
@@ -319,7 +321,7 @@ impl<'config> Settings<'config> {
     /// # Errors
     ///
     /// [`ConfigError::Value`].
-    pub fn import(&self) -> Result<AddOptions, ConfigError> {
+    pub fn import(self) -> Result<AddOptions, ConfigError> {
         let default = AddOptions::default();
         let count = |key, value: usize| self.number(key, value as u64).map(|count| count as usize);
         Ok(AddOptions {
@@ -337,7 +339,7 @@ impl<'config> Settings<'config> {
         })
     }
 
-    fn chunker(&self) -> Result<ChunkSpec, ConfigError> {
+    fn chunker(self) -> Result<ChunkSpec, ConfigError> {
         let key = "Import.UnixFSChunker";
         let text = self.text(key, "size-262144")?;
         let refused = |error: cairn_chunk::ChunkError| ConfigError::Value {
@@ -348,7 +350,7 @@ impl<'config> Settings<'config> {
         ChunkSpec::parse(&text).map_err(refused)
     }
 
-    fn cid_version(&self) -> Result<Option<u8>, ConfigError> {
+    fn cid_version(self) -> Result<Option<u8>, ConfigError> {
         let key = "Import.CidVersion";
         match tree::find(self.0, key) {
             None => Ok(None),
@@ -359,14 +361,14 @@ impl<'config> Settings<'config> {
         }
     }
 
-    fn hash_code(&self) -> Result<u64, ConfigError> {
+    fn hash_code(self) -> Result<u64, ConfigError> {
         let key = "Import.HashFunction";
         let name = self.text(key, "sha2-256")?;
         let unknown = || wrong(key, "a hash function", &Value::String(name.clone()));
-        code::code_of(&name.to_ascii_lowercase()).ok_or_else(unknown)
+        code::code_of(&name).filter(|&code| code::is_allowed(code)).ok_or_else(unknown)
     }
 
-    fn hamt_estimation(&self) -> Result<HamtEstimation, ConfigError> {
+    fn hamt_estimation(self) -> Result<HamtEstimation, ConfigError> {
         let key = "Import.UnixFSHAMTDirectorySizeEstimation";
         match self.text(key, "links")?.as_str() {
             "links" => Ok(HamtEstimation::Links),
@@ -377,7 +379,7 @@ impl<'config> Settings<'config> {
     }
 
     /// Reads everything once, so that a wrong value is told at start and not at first use.
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
+    pub(super) fn check(self) -> Result<(), ConfigError> {
         self.addresses()?;
         self.bootstrap()?;
         self.peering()?;
@@ -395,12 +397,12 @@ impl<'config> Settings<'config> {
         Ok(())
     }
 
-    fn flag(&self, key: &str, default: bool) -> Result<bool, ConfigError> {
+    fn flag(self, key: &str, default: bool) -> Result<bool, ConfigError> {
         Ok(self.switch(key)?.unwrap_or(default))
     }
 
     /// `true`, `false`, or neither (`null`, `"default"`).
-    fn switch(&self, key: &str) -> Result<Option<bool>, ConfigError> {
+    fn switch(self, key: &str) -> Result<Option<bool>, ConfigError> {
         match tree::find(self.0, key) {
             None => Ok(None),
             Some(Value::Bool(value)) => Ok(Some(*value)),
@@ -409,7 +411,7 @@ impl<'config> Settings<'config> {
         }
     }
 
-    fn text(&self, key: &str, default: &str) -> Result<String, ConfigError> {
+    fn text(self, key: &str, default: &str) -> Result<String, ConfigError> {
         match tree::find(self.0, key) {
             None => Ok(default.to_owned()),
             Some(Value::String(text)) if is_default(text) => Ok(default.to_owned()),
@@ -418,7 +420,7 @@ impl<'config> Settings<'config> {
         }
     }
 
-    fn number(&self, key: &str, default: u64) -> Result<u64, ConfigError> {
+    fn number(self, key: &str, default: u64) -> Result<u64, ConfigError> {
         match tree::find(self.0, key) {
             None => Ok(default),
             Some(Value::String(text)) if is_default(text) => Ok(default),
@@ -428,7 +430,7 @@ impl<'config> Settings<'config> {
         }
     }
 
-    fn duration(&self, key: &str, default_secs: u64) -> Result<Duration, ConfigError> {
+    fn duration(self, key: &str, default_secs: u64) -> Result<Duration, ConfigError> {
         let default = Duration::from_secs(default_secs);
         match tree::find(self.0, key) {
             None => Ok(default),
@@ -440,7 +442,7 @@ impl<'config> Settings<'config> {
         }
     }
 
-    fn byte_len(&self, key: &str, default: u64) -> Result<u64, ConfigError> {
+    fn byte_len(self, key: &str, default: u64) -> Result<u64, ConfigError> {
         match tree::find(self.0, key) {
             None => Ok(default),
             Some(Value::String(text)) if is_default(text) => Ok(default),
@@ -452,7 +454,7 @@ impl<'config> Settings<'config> {
     }
 
     /// A list of strings, or one string, without `"auto"`.
-    fn strings_or(&self, key: &str, default: &[&str]) -> Result<Vec<String>, ConfigError> {
+    fn strings_or(self, key: &str, default: &[&str]) -> Result<Vec<String>, ConfigError> {
         let list = match tree::find(self.0, key) {
             None => return Ok(default.iter().map(|&text| text.to_owned()).collect()),
             Some(Value::String(text)) if text.is_empty() => Vec::new(),
@@ -462,7 +464,7 @@ impl<'config> Settings<'config> {
         Ok(list.into_iter().filter(|text| text != "auto").collect())
     }
 
-    fn headers(&self, key: &str) -> Result<Vec<(String, Vec<String>)>, ConfigError> {
+    fn headers(self, key: &str) -> Result<Vec<(String, Vec<String>)>, ConfigError> {
         let Some(value) = tree::find(self.0, key) else { return Ok(Vec::new()) };
         let wrong = || wrong(key, "an object of lists of strings", value);
         let headers = value.as_object().ok_or_else(wrong)?.iter();
