@@ -22,9 +22,9 @@ fn main() -> Answer {
     let dir = std::env::args_os().nth(1).unwrap_or_else(|| std::env::temp_dir().into());
     let dir = Path::new(&dir).join(format!("pack_speed-{}", std::process::id()));
     fs::create_dir_all(&dir)?;
-    let answer = [yardstick, large, small, many]
+    let answer = [yardstick, large, yardstick, small, many]
         .into_iter()
-        .zip(["yardstick", "large", "small", "many"])
+        .zip(["yardstick", "large", "yardstick again", "small", "many"])
         .try_for_each(|(part, name)| {
             let dir = dir.join(name);
             fs::create_dir_all(&dir)?;

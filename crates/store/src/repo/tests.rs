@@ -1,3 +1,5 @@
+//! What a repository looks like from outside, and what is refused.
+
 use super::{OpenOptions, Repo, RepoError, RepoKind};
 use cairn_block::{Block, codec};
 use cairn_runtime::{MemoryVfs, RealVfs, Vfs, VfsExt as _};

@@ -345,7 +345,8 @@ impl Index {
                 new.set_verified(slot, verified);
             }
         }
-        let synced = count >= SMALL_COUNT;
+        // Nothing is gained by a table that will be read anew from the start in any case.
+        let synced = count >= SMALL_COUNT && self.checkpoint().0 != Position::START;
         header::copy(self.map.words(), new.map.words(), synced);
         new.install(vfs, synced)?;
         Ok(Ok(new))

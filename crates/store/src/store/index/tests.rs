@@ -1,3 +1,5 @@
+//! The table against a map, its size, and what it says about damage.
+
 use super::{Garbled, Index, Place, Position, State};
 use cairn_block::Multihash;
 use cairn_runtime::{Create, MemoryVfs, Vfs as _};
