@@ -73,26 +73,26 @@ impl Listing<'_> {
         }
         out
     }
+}
 
-    /// One entry; `./` before the name keeps a colon in it from reading as a scheme.
-    pub(crate) fn row(&self, row: &Row<'_>) -> String {
-        let (cid, href) = (text::html(row.cid), text::percent(row.name));
-        let name = if row.name.is_empty() { "(no name)".to_owned() } else { text::html(row.name) };
-        // A link to `.` or `..` would not lead to the entry of that name.
-        let reachable = !matches!(row.name, "" | "." | "..") && !row.name.contains('/');
-        let named = if reachable {
-            format!("<a href=\"./{href}\">{name}</a>")
-        } else {
-            format!("<span>{name}</span>")
-        };
-        let query = if reachable { format!("?filename={href}") } else { String::new() };
-        let size = row.size.map(human).unwrap_or_default();
-        format!(
-            "<tr><td>{named}</td><td><a href=\"/ipfs/{cid}{query}\"><code>{}</code></a></td>\
-             <td>{size}</td></tr>\n",
-            shortened(&cid),
-        )
-    }
+/// One entry; `./` before the name keeps a colon in it from reading as a scheme.
+pub(crate) fn row(row: &Row<'_>) -> String {
+    let (cid, href) = (text::html(row.cid), text::percent(row.name));
+    let name = if row.name.is_empty() { "(no name)".to_owned() } else { text::html(row.name) };
+    // A link to `.` or `..` would not lead to the entry of that name.
+    let reachable = !matches!(row.name, "" | "." | "..") && !row.name.contains('/');
+    let named = if reachable {
+        format!("<a href=\"./{href}\">{name}</a>")
+    } else {
+        format!("<span>{name}</span>")
+    };
+    let query = if reachable { format!("?filename={href}") } else { String::new() };
+    let size = row.size.map(human).unwrap_or_default();
+    format!(
+        "<tr><td>{named}</td><td><a href=\"/ipfs/{cid}{query}\"><code>{}</code></a></td>\
+         <td>{size}</td></tr>\n",
+        shortened(&cid),
+    )
 }
 
 /// The page after the last row.

@@ -6,7 +6,7 @@ fn listing(path: &str) -> Listing<'_> {
     Listing { path, cid: "bafybeidir", size: 3 * 1024 * 1024 }
 }
 
-fn row<'a>(name: &'a str, size: Option<u64>) -> Row<'a> {
+fn entry<'a>(name: &'a str, size: Option<u64>) -> Row<'a> {
     Row { name, cid: "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy", size }
 }
 
@@ -26,17 +26,16 @@ fn the_head_shows_the_path_as_links() {
 
 #[test]
 fn rows_escape_hostile_names() {
-    let page = listing("/ipfs/x");
-    let hostile = row("<img src=x onerror=alert(1)>\"'&.txt", Some(1));
-    let html = page.row(&hostile);
+    let hostile = entry("<img src=x onerror=alert(1)>\"'&.txt", Some(1));
+    let html = row(&hostile);
     assert!(!html.contains("<img"), "{html}");
     assert!(html.contains("&lt;img src=x onerror=alert(1)&gt;&quot;&#39;&amp;.txt</a>"));
     assert!(html.contains("href=\"./%3Cimg%20src%3Dx%20onerror%3Dalert%281%29%3E%22%27%26.txt\""));
 
-    let scheme = page.row(&row("javascript:alert(1)", None));
+    let scheme = row(&entry("javascript:alert(1)", None));
     assert!(scheme.contains("href=\"./javascript%3Aalert%281%29\""), "{scheme}");
     for name in [".", "..", "", "a/b"] {
-        let html = page.row(&row(name, None));
+        let html = row(&entry(name, None));
         assert!(!html.contains("href=\"./"), "{name:?} has no link of its own: {html}");
         assert!(html.contains("href=\"/ipfs/bafkrei"), "but its CID has: {html}");
     }
