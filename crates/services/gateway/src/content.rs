@@ -203,13 +203,7 @@ impl Located {
         }
     }
 
-    fn file(
-        &self,
-        ask: &Ask<'_>,
-        entry: &Entry,
-        block: &Block,
-        media: Media,
-    ) -> Representation {
+    fn file(&self, ask: &Ask<'_>, entry: &Entry, block: &Block, media: Media) -> Representation {
         let mut validators = self.validators("");
         validators.modified =
             entry.mtime.as_ref().map(|mtime| mtime.secs).filter(|secs| *secs != 0);

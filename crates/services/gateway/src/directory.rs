@@ -62,20 +62,18 @@ where
     if ask.head.method == Method::HEAD {
         return Ok(response);
     }
-    let listing = Listing {
-        path: ask.shown.trim_end_matches('/'),
-        cid: &cid,
-        size: entry.total_len,
-    };
+    let listing =
+        Listing { path: ask.shown.trim_end_matches('/'), cid: &cid, size: entry.total_len };
     let head = Bytes::from(listing.head());
-    let mut rows = Box::pin(rows(cairn_unixfs::list(store, block)));
+    let mut rows = Box::pin(rows(cairn_unixfs::list(store, block)).fuse());
     // The first rows are read before the status is sent, so a broken directory is an error.
     let first = rows.try_next().await.map_err(|error| refuse(ask, &error))?;
     let start = [Some(head), first].into_iter().flatten().map(Ok);
     let foot = Bytes::from_static(page::foot().as_bytes());
-    let pieces = stream::iter(start)
-        .chain(rows.map_err(Fault::from))
-        .chain(stream::iter([Ok::<_, Fault>(foot)]));
+    let pieces =
+        stream::iter(start)
+            .chain(rows.map_err(Fault::from))
+            .chain(stream::iter([Ok::<_, Fault>(foot)]));
     *response.body_mut() = Body::stream(pieces, None);
     Ok(response)
 }
@@ -84,7 +82,7 @@ where
 fn rows(
     entries: impl Stream<Item = Result<DirEntry, UnixfsError>> + Send,
 ) -> impl Stream<Item = Result<Bytes, UnixfsError>> + Send {
-    let entries = Box::pin(entries);
+    let entries = Box::pin(entries.fuse());
     stream::try_unfold(entries, |mut entries| async move {
         let mut piece = String::new();
         while piece.len() < PIECE_LEN {

@@ -48,7 +48,10 @@ mod tests {
             ("cat.jpg", "inline; filename=\"cat.jpg\"; filename*=UTF-8''cat.jpg"),
             ("a b.txt", "inline; filename=\"a%20b.txt\"; filename*=UTF-8''a%20b.txt"),
             ("öl.txt", "inline; filename=\"_l.txt\"; filename*=UTF-8''%C3%B6l.txt"),
-            ("\"; x=\"y", "inline; filename=\"%22%3B%20x%3D%22y\"; filename*=UTF-8''%22%3B%20x%3D%22y"),
+            (
+                "\"; x=\"y",
+                "inline; filename=\"%22%3B%20x%3D%22y\"; filename*=UTF-8''%22%3B%20x%3D%22y",
+            ),
             ("a\r\nB: c", "inline; filename=\"a%0D%0AB%3A%20c\"; filename*=UTF-8''a%0D%0AB%3A%20c"),
             ("../../etc", "inline; filename=\"..%2F..%2Fetc\"; filename*=UTF-8''..%2F..%2Fetc"),
         ];

@@ -46,9 +46,9 @@ impl Gateway {
     /// A gateway to a node, as its configuration says.
     pub(crate) fn new(node: Node) -> Result<Self, GatewayError> {
         let settings = Settings::from_config(&node.config().raw())?;
-        let places = settings.requests_max.map(|max| {
-            Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS)))
-        });
+        let places = settings
+            .requests_max
+            .map(|max| Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS))));
         Ok(Self { node, settings, places })
     }
 
@@ -140,7 +140,7 @@ impl Gateway {
                 let query = head.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
                 redirect(StatusCode::MOVED_PERMANENTLY, &format!("{location}{query}"))
             }
-            Target::Root => self.root(),
+            Target::Root => Ok(self.root()),
             Target::Version => Ok(version()),
             Target::Name => Err(Refusal::new(
                 StatusCode::NOT_IMPLEMENTED,
@@ -190,18 +190,18 @@ impl Gateway {
         content::answer(self.node.blocks(fetch), &ask).await
     }
 
-    fn root(&self) -> Result<Response<Body>, Refusal> {
+    fn root(&self) -> Response<Body> {
         if let Some(location) = &self.settings.root_redirect {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = StatusCode::FOUND;
             response.headers_mut().insert(LOCATION, location.clone());
-            return Ok(response);
+            return response;
         }
         let text = page::notice("Cairn gateway", "Content is under /ipfs/CID and /ipfs/CID/path.");
         let mut response = plain("text/html; charset=utf-8", text);
         let policy = HeaderValue::from_static(page::POLICY);
         response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
-        Ok(response)
+        response
     }
 }
 

@@ -61,10 +61,10 @@ impl Listing<'_> {
                 _ => write!(out, "<a href=\"{link}/\">/{shown}</a>"),
             };
         }
-        let _ = write!(
+        let _ = writeln!(
             out,
             "</nav><p><code>{}</code><span>{}</span></p></header><main><table><thead><tr>\
-             <th>Name</th><th>CID</th><th>Size</th></tr></thead><tbody>\n",
+             <th>Name</th><th>CID</th><th>Size</th></tr></thead><tbody>",
             text::html(self.cid),
             human(self.size),
         );

@@ -71,7 +71,9 @@ impl Refusal {
         if as_page {
             headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(page::POLICY));
         }
-        headers.extend(self.headers);
+        for (name, value) in self.headers {
+            headers.insert(name, value);
+        }
         *response.body_mut() = Body::full(text);
         response
     }

@@ -172,9 +172,10 @@ impl Query {
 impl Format {
     /// Decides the form by `format=`, else by the first media type in `Accept` that names one.
     pub(crate) fn of(query: &Query, headers: &HeaderMap) -> Self {
-        let named = query.format.as_deref().and_then(|name| {
-            FORMATS.iter().find(|row| row.0 == name).map(|row| row.1)
-        });
+        let named = query
+            .format
+            .as_deref()
+            .and_then(|name| FORMATS.iter().find(|row| row.0 == name).map(|row| row.1));
         let wanted = named.map(str::to_owned).or_else(|| accepted(headers));
         match wanted.as_deref() {
             None | Some("application/json" | "application/cbor") => Self::Web,
@@ -187,9 +188,9 @@ impl Format {
 /// The first media type of `Accept` that is one of IPFS's own.
 fn accepted(headers: &HeaderMap) -> Option<String> {
     let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let kinds = values.flat_map(|value| value.split(',')).map(|kind| {
-        kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
-    });
+    let kinds = values
+        .flat_map(|value| value.split(','))
+        .map(|kind| kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
     let own = |kind: &String| {
         kind.starts_with("application/vnd.ipld.")
             || kind.starts_with("application/vnd.ipfs.")

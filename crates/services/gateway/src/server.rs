@@ -83,7 +83,7 @@ async fn accept(listener: &TcpListener) -> TcpStream {
 /// Serves one connection until it ends or, after `shutdown`, until its answer under way ends.
 async fn connection(stream: TcpStream, gateway: Arc<Gateway>, shutdown: CancellationToken) {
     // Small answers should leave at once; a failure only costs that.
-    let _ = stream.set_nodelay(true);
+    drop(stream.set_nodelay(true));
     let service = service_fn(move |request| Arc::clone(&gateway).answer(request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

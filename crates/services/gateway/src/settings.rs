@@ -32,12 +32,12 @@ pub(crate) const HEADERS_MAX: usize = 100;
 /// How long a client may take to send a request head, and may leave a connection idle.
 ///
 /// Source: own choice, the usual one of web servers.
-pub(crate) const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) const HEAD_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How long a client may read nothing of an answer before its connection is closed.
 ///
 /// Source: own choice; a reader that stands still holds memory that others could use.
-pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// What a client over the limit of requests is told to wait (Kubo: `retryAfterSeconds`).
 pub(crate) const RETRY_AFTER: &str = "60";
@@ -237,7 +237,7 @@ mod tests {
             let settings = Settings::from_config(&config).unwrap();
             assert!(!settings.no_fetch);
             assert_eq!(settings.retrieval_timeout, Some(Duration::from_secs(30)));
-            assert_eq!(settings.request_timeout, Some(Duration::from_secs(3600)));
+            assert_eq!(settings.request_timeout, Some(Duration::from_hours(1)));
             assert_eq!(settings.requests_max, Some(4096));
             assert_eq!(settings.range_file_len_max, None);
             assert_eq!(settings.headers[ACCESS_CONTROL_ALLOW_ORIGIN], "*");

@@ -118,7 +118,7 @@ mod tests {
     #[tokio::test]
     async fn a_slow_client_is_served() {
         let (near, mut far) = tokio::io::duplex(1);
-        let mut guarded = StallGuard::with_limit(near, Duration::from_secs(60));
+        let mut guarded = StallGuard::with_limit(near, Duration::from_mins(1));
         let mut read = [0; 5];
         let (written, taken) = tokio::join!(guarded.write_all(b"hello"), far.read_exact(&mut read));
         written.expect("all is taken");

@@ -26,14 +26,15 @@ pub(crate) fn refuse(ask: &Ask<'_>, error: &UnixfsError) -> Refusal {
 fn status_of(error: &UnixfsError) -> StatusCode {
     match error {
         UnixfsError::NoLink { .. } | UnixfsError::NotADirectory { .. } => StatusCode::NOT_FOUND,
-        UnixfsError::Name { .. } => StatusCode::NOT_IMPLEMENTED,
         UnixfsError::Malformed { .. }
         | UnixfsError::Len { .. }
         | UnixfsError::NotAFile { .. }
         | UnixfsError::Dag(
             DagError::Malformed { .. } | DagError::TooDeep { .. } | DagError::TooWide { .. },
         ) => StatusCode::UNPROCESSABLE_ENTITY,
-        UnixfsError::Dag(DagError::Unsupported { .. }) => StatusCode::NOT_IMPLEMENTED,
+        UnixfsError::Name { .. } | UnixfsError::Dag(DagError::Unsupported { .. }) => {
+            StatusCode::NOT_IMPLEMENTED
+        }
         UnixfsError::Dag(DagError::Block(error)) => match error {
             BlockError::NotFound { .. } => StatusCode::NOT_FOUND,
             BlockError::Unsupported { .. } | BlockError::TooLarge { .. } => {

@@ -66,7 +66,9 @@ impl Representation {
         let request = &ask.head.headers;
         match self.validators.evaluate(request) {
             Condition::Proceed => {}
-            Condition::NotModified => return Ok(not_modified(&self.validators.etag, self.cache_control)),
+            Condition::NotModified => {
+                return Ok(not_modified(&self.validators.etag, self.cache_control));
+            }
             Condition::Failed => return Err(self.precondition_failed(ask)),
         }
         let (status, range) = match self.selection(request, ask)? {
@@ -93,11 +95,7 @@ impl Representation {
     }
 
     /// The range to send, if it is not everything.
-    fn selection(
-        &self,
-        request: &HeaderMap,
-        ask: &Ask<'_>,
-    ) -> Result<Option<Range<u64>>, Refusal> {
+    fn selection(&self, request: &HeaderMap, ask: &Ask<'_>) -> Result<Option<Range<u64>>, Refusal> {
         let wanted = request.get(RANGE).and_then(|value| value.to_str().ok());
         let wanted = wanted.filter(|_| self.validators.allow_range(request));
         let selection = select(wanted, self.len);
@@ -182,7 +180,7 @@ impl Representation {
         let start_len = (media::SNIFF_LEN as u64).min(self.len);
         if sniffs && (is_head || len < start_len) {
             let pieces = cairn_unixfs::read(store.clone(), &root, 0..start_len);
-            let (start, _) = first(Box::pin(pieces), media::SNIFF_LEN).await?;
+            let (start, _) = first(Box::pin(pieces.fuse()), media::SNIFF_LEN).await?;
             let kind = Some(media::sniff(&joined(&start)).to_owned());
             if is_head {
                 return Ok((kind, Body::empty()));
@@ -192,13 +190,14 @@ impl Representation {
         if !sniffs {
             return Ok((known, body(store, &root, range).await?));
         }
-        let pieces = Box::pin(cairn_unixfs::read(store, &root, range));
+        let pieces = Box::pin(cairn_unixfs::read(store, &root, range).fuse());
         let (start, rest) = first(pieces, media::SNIFF_LEN).await?;
         let kind = media::sniff(&joined(&start)).to_owned();
         Ok((Some(kind), resumed(start, rest, len)))
     }
 }
 
+/// Pieces of a file; may be polled after its end.
 type Pieces = Pin<Box<dyn Stream<Item = Result<Bytes, UnixfsError>> + Send>>;
 
 /// The answer to a client that has the content already.
@@ -216,7 +215,7 @@ where
     S: BlockStore + Clone + 'static,
 {
     let len = range.end - range.start;
-    let (start, rest) = first(Box::pin(cairn_unixfs::read(store, root, range)), 1).await?;
+    let (start, rest) = first(Box::pin(cairn_unixfs::read(store, root, range).fuse()), 1).await?;
     Ok(resumed(start, rest, len))
 }
 
@@ -240,7 +239,7 @@ fn resumed(mut start: Vec<Bytes>, rest: Pieces, len: u64) -> Body {
     if have == len && start.len() <= 1 {
         return Body::full(start.pop().unwrap_or_default());
     }
-    let rest = rest.map_err(|error| Fault::from(error));
+    let rest = rest.map_err(Fault::from);
     Body::stream(stream::iter(start.into_iter().map(Ok)).chain(rest), Some(len))
 }
 

@@ -64,16 +64,31 @@ const SIGNATURES: &[Signature] = &[
 
 /// Tags that begin a page, from the WHATWG standard's table.
 const PAGE_STARTS: &[&str] = &[
-    "<!doctype html", "<html", "<head", "<script", "<iframe", "<h1", "<div", "<font", "<table",
-    "<a", "<style", "<title", "<b", "<body", "<br", "<p", "<!--",
+    "<!doctype html",
+    "<html",
+    "<head",
+    "<script",
+    "<iframe",
+    "<h1",
+    "<div",
+    "<font",
+    "<table",
+    "<a",
+    "<style",
+    "<title",
+    "<b",
+    "<body",
+    "<br",
+    "<p",
+    "<!--",
 ];
 
 /// Names the type of a file from its first bytes; more than [`SNIFF_LEN`] are not looked at.
 pub(crate) fn sniff(start: &[u8]) -> &'static str {
     let start = &start[..start.len().min(SNIFF_LEN)];
-    let signature = SIGNATURES.iter().find(|(at, bytes, _)| {
-        start.get(*at..).is_some_and(|rest| rest.starts_with(bytes))
-    });
+    let signature = SIGNATURES
+        .iter()
+        .find(|(at, bytes, _)| start.get(*at..).is_some_and(|rest| rest.starts_with(bytes)));
     if let Some((_, _, kind)) = signature {
         return kind;
     }

@@ -6,7 +6,7 @@ fn listing(path: &str) -> Listing<'_> {
     Listing { path, cid: "bafybeidir", size: 3 * 1024 * 1024 }
 }
 
-fn entry<'a>(name: &'a str, size: Option<u64>) -> Row<'a> {
+fn entry(name: &str, size: Option<u64>) -> Row<'_> {
     Row { name, cid: "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy", size }
 }
 

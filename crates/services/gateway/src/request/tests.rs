@@ -67,7 +67,11 @@ fn formats_come_from_the_query_first() {
         ("?format=unknown", "", Format::Web),
         ("?format=json", "application/vnd.ipld.raw", Format::Web),
         ("?format=car", "", Format::Other("application/vnd.ipld.car".into())),
-        ("", "application/vnd.ipld.car;version=1", Format::Other("application/vnd.ipld.car".into())),
+        (
+            "",
+            "application/vnd.ipld.car;version=1",
+            Format::Other("application/vnd.ipld.car".into()),
+        ),
         ("", "application/x-tar", Format::Other("application/x-tar".into())),
     ];
     for (query, accept, expected) in table {
