@@ -25,7 +25,7 @@ use crate::{
     validators::Validators,
 };
 use cairn_block::{Block, BlockStore, BlockStoreExt as _, Cid, codec};
-use cairn_dag::IpfsPath;
+use cairn_dag::{IpfsPath, ahead::Window};
 use cairn_unixfs::{Entry, EntryKind, Resolved};
 use hyper::{
     Response, StatusCode,
@@ -64,6 +64,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) trailing_slash: bool,
     /// Whether a miss is to be told as 412, without looking further (`only-if-cached`).
     pub(crate) cached_only: bool,
+    /// How far to read ahead of the client.
+    pub(crate) window: Window,
     /// Files above it are not served in ranges.
     pub(crate) range_file_len_max: Option<u64>,
 }
@@ -297,5 +299,5 @@ fn raw_location(ask: &Ask<'_>) -> Option<String> {
 
 /// A header value of text that [`text::header`] or a CID has made safe.
 pub(crate) fn header_value(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+    HeaderValue::from_bytes(text.as_bytes()).unwrap_or_else(|_| HeaderValue::from_static(""))
 }

@@ -11,9 +11,9 @@ use crate::{
     page,
     refusal::Refusal,
     request::{Format, Query, Target, contains, wants_html},
-    settings::{RETRY_AFTER, Settings},
+    settings::{RETRY_AFTER, Settings, WINDOW_MAX, WINDOW_MIN, WINDOW_TOTAL},
 };
-use cairn_dag::IpfsPath;
+use cairn_dag::{IpfsPath, ahead::Window};
 use cairn_node::{Fetch, Node};
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
@@ -185,9 +185,23 @@ impl Gateway {
             path,
             trailing_slash,
             cached_only,
+            window: self.window(),
             range_file_len_max: self.settings.range_file_len_max,
         };
         content::answer(self.node.blocks(fetch), &ask).await
+    }
+
+    /// An equal share of [`WINDOW_TOTAL`] among the answers under way.
+    fn window(&self) -> Window {
+        let places = self.places.as_ref().zip(self.settings.requests_max);
+        let bytes = match places {
+            Some((places, max)) => {
+                let under_way = max.saturating_sub(places.available_permits()).max(1);
+                (WINDOW_TOTAL / under_way).clamp(WINDOW_MIN, WINDOW_MAX)
+            }
+            None => WINDOW_MIN,
+        };
+        Window { bytes, ..Window::default() }
     }
 
     fn root(&self) -> Response<Body> {

@@ -163,7 +163,7 @@ impl Query {
         }
         if !query.is_empty() {
             location.push('?');
-            location.push_str(&text::header(query).replace(' ', "%20"));
+            location.push_str(&text::query(query));
         }
         Some(Ok(location))
     }

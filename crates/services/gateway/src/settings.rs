@@ -39,6 +39,18 @@ pub(crate) const HEAD_TIMEOUT: Duration = Duration::from_mins(1);
 /// Source: own choice; a reader that stands still holds memory that others could use.
 pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_mins(1);
 
+/// What all answers under way together may have read ahead of their clients, in bytes.
+///
+/// Source: own choice; each new answer gets an equal share, so that slow clients, which keep
+/// their share for as long as they read, cannot fill the memory however many they are.
+pub(crate) const WINDOW_TOTAL: usize = 128 * 1024 * 1024;
+
+/// The largest share of one answer; more makes no network faster.
+pub(crate) const WINDOW_MAX: usize = 32 * 1024 * 1024;
+
+/// The smallest share of one answer, about a block: less would only add waits.
+pub(crate) const WINDOW_MIN: usize = 256 * 1024;
+
 /// What a client over the limit of requests is told to wait (Kubo: `retryAfterSeconds`).
 pub(crate) const RETRY_AFTER: &str = "60";
 

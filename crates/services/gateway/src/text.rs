@@ -70,14 +70,27 @@ pub(crate) fn unpercent(text: &str, plus_is_space: bool) -> Option<String> {
     String::from_utf8(out).ok()
 }
 
-/// Keeps printable ASCII of a text for a header value, the rest as `%XX`.
+/// Makes text fit for a header value: UTF-8 stays, as Kubo sends it; controls become `%XX`.
 pub(crate) fn header(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if (0x20..0x7f).contains(&byte) {
-            out.push(char::from(byte));
+    for letter in text.chars() {
+        if letter.is_control() {
+            out.push_str(&percent(letter.encode_utf8(&mut [0; 4])));
         } else {
-            let _ = write!(out, "%{byte:02X}");
+            out.push(letter);
+        }
+    }
+    out
+}
+
+/// Makes a query that was decoded once fit for a URL again; what has a meaning there stays.
+pub(crate) fn query(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_ascii_graphic() && !matches!(letter, '"' | '<' | '>' | '#') {
+            out.push(letter);
+        } else {
+            out.push_str(&percent(letter.encode_utf8(&mut [0; 4])));
         }
     }
     out
@@ -130,6 +143,7 @@ mod tests {
     fn header_values_cannot_break_out_of_their_line() {
         assert_eq!(header("/ipfs/x/a b"), "/ipfs/x/a b");
         assert_eq!(header("a\r\nSet-Cookie: x"), "a%0D%0ASet-Cookie: x");
-        assert_eq!(header("ü"), "%C3%BC");
+        assert_eq!(header("ü\u{85}"), "ü%C2%85");
+        assert_eq!(query("a=b&c=%2F <ü>\r\n"), "a=b&c=%2F%20%3C%C3%BC%3E%0D%0A");
     }
 }

@@ -12,6 +12,7 @@ use crate::{
 };
 use bytes::{Bytes, BytesMut};
 use cairn_block::{Block, BlockStore};
+use cairn_dag::ahead::Window;
 use cairn_unixfs::UnixfsError;
 use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use hyper::{
@@ -86,7 +87,7 @@ impl Representation {
         }
         let is_head = ask.head.method == Method::HEAD;
         let fail = |error: UnixfsError| refuse(ask, &error);
-        let (kind, body) = self.fill(store, range, is_head).await.map_err(fail)?;
+        let (kind, body) = self.fill(Reading { store, window: ask.window }, range, is_head).await.map_err(fail)?;
         if let Some(kind) = kind {
             response.headers_mut().insert(CONTENT_TYPE, header_value(&kind));
         }
@@ -153,7 +154,7 @@ impl Representation {
     /// The type and the body; reads the first piece, so that a failure is still an answer.
     async fn fill<S>(
         self,
-        store: S,
+        reading: Reading<S>,
         range: Range<u64>,
         is_head: bool,
     ) -> Result<(Option<String>, Body), UnixfsError>
@@ -179,19 +180,18 @@ impl Representation {
         // The start of the file decides, however little of it a range asks for.
         let start_len = (media::SNIFF_LEN as u64).min(self.len);
         if sniffs && (is_head || len < start_len) {
-            let pieces = cairn_unixfs::read(store.clone(), &root, 0..start_len);
-            let (start, _) = first(Box::pin(pieces.fuse()), media::SNIFF_LEN).await?;
+            let pieces = reading.clone().pieces(&root, 0..start_len);
+            let (start, _) = first(pieces, media::SNIFF_LEN).await?;
             let kind = Some(media::sniff(&joined(&start)).to_owned());
             if is_head {
                 return Ok((kind, Body::empty()));
             }
-            return Ok((kind, body(store, &root, range).await?));
+            return Ok((kind, reading.body(&root, range).await?));
         }
         if !sniffs {
-            return Ok((known, body(store, &root, range).await?));
+            return Ok((known, reading.body(&root, range).await?));
         }
-        let pieces = Box::pin(cairn_unixfs::read(store, &root, range).fuse());
-        let (start, rest) = first(pieces, media::SNIFF_LEN).await?;
+        let (start, rest) = first(reading.pieces(&root, range), media::SNIFF_LEN).await?;
         let kind = media::sniff(&joined(&start)).to_owned();
         Ok((Some(kind), resumed(start, rest, len)))
     }
@@ -209,14 +209,24 @@ pub(crate) fn not_modified(etag: &str, cache_control: &'static str) -> Response<
     response
 }
 
-/// A body of part of a file, whose first piece has been read.
-async fn body<S>(store: S, root: &Block, range: Range<u64>) -> Result<Body, UnixfsError>
-where
-    S: BlockStore + Clone + 'static,
-{
-    let len = range.end - range.start;
-    let (start, rest) = first(Box::pin(cairn_unixfs::read(store, root, range).fuse()), 1).await?;
-    Ok(resumed(start, rest, len))
+/// Where files are read from, and how far ahead.
+#[derive(Debug, Clone)]
+struct Reading<S> {
+    store: S,
+    window: Window,
+}
+
+impl<S: BlockStore + Clone + 'static> Reading<S> {
+    fn pieces(self, root: &Block, range: Range<u64>) -> Pieces {
+        Box::pin(cairn_unixfs::read_within(self.store, root, range, self.window).fuse())
+    }
+
+    /// A body of part of a file, whose first piece has been read.
+    async fn body(self, root: &Block, range: Range<u64>) -> Result<Body, UnixfsError> {
+        let len = range.end - range.start;
+        let (start, rest) = first(self.pieces(root, range), 1).await?;
+        Ok(resumed(start, rest, len))
+    }
 }
 
 /// Reads pieces until they hold `len` bytes or end.
