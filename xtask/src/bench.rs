@@ -3,7 +3,7 @@
 //! Machines are shared and noisy, so only ratios inside one run count: each row runs ours and
 //! theirs alternately, on the same data, within the same minutes, and prints medians with their
 //! range. CPU seconds are the steadiest figure. The other side is a real Kubo core (the pinned
-//! PyPI package that the tests use) and plain `cp` with a sync.
+//! `PyPI` package that the tests use) and plain `cp` with a sync.
 //! Invariants: nothing here gates a test; every file is under a temporary directory that goes
 //! away; all traffic stays on loopback.
 //! Not here: the measuring of processes (`measure.rs`), the two sides (`sides.rs`).
@@ -12,9 +12,10 @@ mod measure;
 mod rows;
 mod sides;
 
+use crate::{command, peers};
 use anyhow::{Context as _, Result, bail};
 use rows::Row;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Interleaved pairs a row, unless `--pairs` says otherwise.
 const PAIRS_DEFAULT: usize = 5;
@@ -32,8 +33,10 @@ struct Options {
 pub(crate) struct Bench {
     /// The release build of the binary.
     cairn: PathBuf,
-    /// The script that drives the Kubo core, and where its library is installed.
-    kubo: (PathBuf, PathBuf),
+    /// The script that drives the Kubo core.
+    kubo_script: PathBuf,
+    /// Where the core's library is installed.
+    kubo_library: PathBuf,
     /// A folder of this run alone, on the disk that is measured.
     folder: PathBuf,
     pairs: usize,
@@ -42,20 +45,19 @@ pub(crate) struct Bench {
 }
 
 /// Runs the benchmark table and prints it as Markdown.
-pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
+pub(crate) fn run(args: &[String]) -> Result<()> {
     let options = parse(args)?;
-    let peers = crate::peers::set_up(root)?;
-    let Some(kubo_lib) = peers.python else {
-        bail!("the Kubo core could not be installed, and there is nothing to compare with");
-    };
-    let cairn = build_release(root)?;
-    let folder = options.folder.unwrap_or_else(|| root.join("target/bench"));
+    let peers = peers::install().context("there is nothing to compare with")?;
+    let target = command::target_folder()?;
+    command::run(command::cargo().args(["build", "--release", "--locked", "--package", "cairn"]))?;
+    let folder = options.folder.unwrap_or_else(|| target.join("bench"));
     let folder = folder.join(std::process::id().to_string());
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("could not make {}", folder.display()))?;
     let bench = Bench {
-        cairn,
-        kubo: (root.join("tests/peers/kubo_peer.py"), kubo_lib),
+        cairn: target.join("release/cairn"),
+        kubo_script: command::root().join("tests/peers/kubo_peer.py"),
+        kubo_library: peers.join("py"),
         folder: folder.clone(),
         pairs: options.pairs,
         big_len: options.big_len,
@@ -109,18 +111,4 @@ fn parse(args: &[String]) -> Result<Options> {
         bail!("--pairs must be at least 1");
     }
     Ok(options)
-}
-
-fn build_release(root: &Path) -> Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = std::process::Command::new(cargo)
-        .args(["build", "--release", "--locked", "--package", "cairn"])
-        .current_dir(root)
-        .status()
-        .context("could not run cargo")?;
-    if !status.success() {
-        bail!("the release build failed");
-    }
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
-    Ok(target.join("release/cairn"))
 }

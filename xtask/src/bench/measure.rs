@@ -62,8 +62,9 @@ pub(crate) fn run(command: &mut Command) -> Result<Cost> {
     let cpu_before = children_cpu()?;
     #[expect(clippy::disallowed_methods, reason = "a benchmark reads the real clock")]
     let start = Instant::now();
-    let mut child =
-        command.spawn().with_context(|| format!("could not start {}", command.get_program().display()))?;
+    let mut child = command
+        .spawn()
+        .with_context(|| format!("could not start {}", command.get_program().display()))?;
     let mut peak_mib: f64 = 0.0;
     let status = loop {
         peak_mib = peak_mib.max(peak_rss_mib(child.id()).unwrap_or(0.0));

@@ -80,7 +80,7 @@ fn add(bench: &Bench) -> Result<Vec<Row>> {
         pairs.ours.push(cost);
         copies.ours.push(cost);
         let mut theirs = Kubo::start(bench, "theirs")?;
-        let (cid, cost) = theirs.add(&file, false)?;
+        let (cid, cost) = theirs.add(&file)?;
         pairs.theirs.push(cost);
         agree(&ours.output(&["add", "-Q", "--only-hash", text(&file)?])?, &cid)?;
         copies.theirs.push(copy_and_sync(bench, &file)?);
@@ -95,12 +95,12 @@ fn only_hash(bench: &Bench) -> Result<Vec<Row>> {
     let file = big_file(bench)?;
     let ours = Cairn::new(bench, "ours")?;
     let mut theirs = Kubo::start(bench, "theirs")?;
-    theirs.add(&bench.kubo.0, true)?;
+    theirs.only_hash(&bench.kubo_script)?;
     let mut pairs = Pairs::default();
     for _ in 0..bench.pairs {
         let args = ["add", "-Q", "--only-hash", text(&file)?];
         pairs.ours.push(measure::run(&mut ours.command(&args))?);
-        let (cid, cost) = theirs.add(&file, true)?;
+        let (cid, cost) = theirs.only_hash(&file)?;
         pairs.theirs.push(cost);
         agree(&ours.output(&args)?, &cid)?;
     }
@@ -118,7 +118,7 @@ fn small(bench: &Bench) -> Result<Vec<Row>> {
         ours_len.0.push(disk_len(ours.repo())? / data_len);
         let mut theirs = Kubo::start(bench, "theirs")?;
         let empty = disk_len(theirs.repo())?;
-        let (cid, cost) = theirs.add(&folder, false)?;
+        let (cid, cost) = theirs.add(&folder)?;
         pairs.theirs.push(cost);
         theirs_len.0.push((disk_len(theirs.repo())? - empty) / data_len);
         agree(&ours.output(&["add", "-rQ", "--only-hash", text(&folder)?])?, &cid)?;
@@ -136,7 +136,7 @@ fn cat(bench: &Bench) -> Result<Vec<Row>> {
     let ours = Cairn::new(bench, "ours")?;
     let cid = ours.output(&["add", "-Q", text(&file)?])?;
     let mut theirs = Kubo::start(bench, "theirs")?;
-    agree(&cid, &theirs.add(&file, false)?.0)?;
+    agree(&cid, &theirs.add(&file)?.0)?;
     let (mut pairs, mut cats) = (Pairs::default(), Pairs::default());
     for _ in 0..bench.pairs {
         let target = bench.folder.join("out");
@@ -187,9 +187,9 @@ fn fetch_ours(bench: &Bench, file: &Path, target: &Path) -> Result<(Cost, f64)> 
     client.output(&["swarm", "connect", &server.address()?])?;
     let before = (measure::cpu_of(server.daemon()?)?, measure::cpu_of(client.daemon()?)?);
     let mut cost = measure::run(&mut client.command(&["get", "-o", text(target)?, &cid]))?;
-    let served = measure::cpu_of(server.daemon()?)? - before.0;
+    let sent = measure::cpu_of(server.daemon()?)? - before.0;
     let received = measure::cpu_of(client.daemon()?)? - before.1 + cost.cpu;
-    cost.cpu = served + received;
+    cost.cpu = sent + received;
     cost.peak_mib = measure::peak_rss_mib(client.daemon()?.id()).unwrap_or_default();
     same(file, target)?;
     fs::remove_file(target)?;
@@ -200,7 +200,7 @@ fn fetch_ours(bench: &Bench, file: &Path, target: &Path) -> Result<(Cost, f64)> 
 fn fetch_theirs(bench: &Bench, file: &Path, target: &Path) -> Result<(Cost, f64)> {
     let mut server = Kubo::start(bench, "kubo-server")?;
     let mut client = Kubo::start(bench, "kubo-client")?;
-    let (cid, _) = server.add(file, false)?;
+    let (cid, _) = server.add(file)?;
     let address = server.address()?;
     client.ask(&serde_json::json!({"op": "connect", "addr": address}))?;
     let before = measure::cpu_of(server.process())?;
@@ -280,7 +280,8 @@ fn small_files(bench: &Bench) -> Result<(PathBuf, f64)> {
             fs::write(folder.join(format!("file-{index:05}")), random.bytes(LEN))?;
         }
     }
-    Ok((folder, (bench.small_files * LEN) as f64))
+    let data_len = u32::try_from(bench.small_files * LEN).context("too many small files")?;
+    Ok((folder, f64::from(data_len)))
 }
 
 /// Writes `len` incompressible bytes, and leaves them in the page cache but synced.
@@ -316,6 +317,7 @@ impl Random {
 }
 
 /// Bytes that a folder takes on disk, as `du` counts them.
+#[expect(clippy::cast_precision_loss, reason = "sizes here are far below 2^52 bytes")]
 fn disk_len(folder: &Path) -> Result<f64> {
     use std::os::unix::fs::MetadataExt as _;
     const BLOCK_LEN: f64 = 512.0;

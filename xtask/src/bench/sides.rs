@@ -107,9 +107,9 @@ impl Kubo {
         }
         let log = File::create(bench.folder.join(format!("{name}.log")))?;
         let mut child = Command::new("python3")
-            .arg(&bench.kubo.0)
+            .arg(&bench.kubo_script)
             .arg(&repo)
-            .env("PYTHONPATH", &bench.kubo.1)
+            .env("PYTHONPATH", &bench.kubo_library)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log)
@@ -151,16 +151,17 @@ impl Kubo {
         Ok((answer, cost))
     }
 
-    /// Adds a file or folder; the first only-hash of a process makes a throw-away node, so rows
-    /// that measure it warm up first.
-    pub(crate) fn add(&mut self, path: &Path, only_hash: bool) -> Result<(String, measure::Cost)> {
-        let question = json!({"op": "add", "path": path, "only_hash": only_hash});
-        let (answer, cost) = self.measured(&question)?;
-        let cid = answer["cid"].as_str().unwrap_or_default().to_owned();
-        if cid.is_empty() {
-            bail!("Kubo added {} without a CID", path.display());
-        }
-        Ok((cid, cost))
+    /// Adds a file or folder, synced to disk.
+    pub(crate) fn add(&mut self, path: &Path) -> Result<(String, measure::Cost)> {
+        let (answer, cost) = self.measured(&json!({"op": "add", "path": path}))?;
+        Ok((answer["cid"].as_str().context("Kubo answered no CID")?.to_owned(), cost))
+    }
+
+    /// Hashes a file without storing it. The first call of a process makes a throw-away node, so
+    /// rows that measure it warm up first.
+    pub(crate) fn only_hash(&mut self, path: &Path) -> Result<(String, measure::Cost)> {
+        let (answer, cost) = self.measured(&json!({"op": "add_each", "paths": [path]}))?;
+        Ok((answer["cids"][0].as_str().context("Kubo answered no CID")?.to_owned(), cost))
     }
 
     /// The first address that it listens on, with its peer ID.
