@@ -87,7 +87,8 @@ impl Representation {
         }
         let is_head = ask.head.method == Method::HEAD;
         let fail = |error: UnixfsError| refuse(ask, &error);
-        let (kind, body) = self.fill(Reading { store, window: ask.window }, range, is_head).await.map_err(fail)?;
+        let (kind, body) =
+            self.fill(Reading { store, window: ask.window }, range, is_head).await.map_err(fail)?;
         if let Some(kind) = kind {
             response.headers_mut().insert(CONTENT_TYPE, header_value(&kind));
         }

@@ -23,7 +23,8 @@ impl Answer {
     /// A header that is there once, as text; empty if it is not there.
     pub(crate) fn header(&self, name: &str) -> &str {
         let mut values = self.headers.get_all(name).iter();
-        let value = values.next().map_or("", |value| std::str::from_utf8(value.as_bytes()).expect("UTF-8"));
+        let value =
+            values.next().map_or("", |value| std::str::from_utf8(value.as_bytes()).expect("UTF-8"));
         assert!(values.next().is_none(), "{name} is sent twice");
         value
     }

@@ -3,14 +3,14 @@
 use crate::client::{self, Answer};
 use bytes::Bytes;
 use cairn_block::{Block, BlockStore as _, Cid};
-use cairn_node::{Fetch, Node};
+use cairn_node::{Fetch, InitOptions, Node, OpenOptions};
 use cairn_unixfs::{
     Child, DirectoryBuilder, FileBuilder, Metadata, Options, leaf, leaf_codec, leaf_with_metadata,
     symlink,
 };
 use hyper::Method;
 use serde_json::Value;
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::Path};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -132,9 +132,11 @@ impl Site {
     }
 }
 
-async fn open_node(_path: &std::path::Path, gateway: Value) -> Node {
-    Node {
-        store: std::default::Default::default(),
-        config: serde_json::json!({"Gateway": gateway}),
-    }
+/// Makes a repository and opens it without a network.
+async fn open_node(path: &Path, gateway: Value) -> Node {
+    let path = path.join("repo");
+    cairn_node::init(&path, InitOptions::default()).await.expect("a repository");
+    let node = Node::open(OpenOptions { path, online: false }).await.expect("a node");
+    node.config().set("Gateway", gateway).expect("settings");
+    node
 }
