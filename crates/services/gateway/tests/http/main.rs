@@ -8,6 +8,7 @@ mod directories;
 mod errors;
 mod files;
 mod site;
+mod vectors;
 
 use serde_json::json;
 use site::Site;
