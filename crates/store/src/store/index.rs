@@ -4,7 +4,7 @@
 //! page 0   words: magic, page count, two seeds, check of these four;
 //!          8 checkpoint, 9 salt of its segment, 10 check of 8 and 9, 11 durable position,
 //!          12 state, 13 live entries, 14 used entries (both as of a clean end)
-//! page 1…  255 entries of 16 bytes, then 8 bytes of check (XOR over the entries), 8 of zero
+//! page 1…  255 entries of 16 bytes, then 8 bytes of check (XOR over the entries), 8 unused
 //! entry    fingerprint; place: segment (20 bits), offset (28), record length in 64 B (16)
 //! ```
 //! Places 0 and 1 mean "never used" and "deleted". Linear probing in fingerprint order, nothing
@@ -133,6 +133,7 @@ impl Index {
             }
         };
         header::write(map.words(), pages, seeds);
+        (0..pages).for_each(|number| page::init(map.words(), number));
         let index = Self::over(path, file, map, (pages, seeds));
         // Every page of a new file is known to be whole.
         index.checked.iter().for_each(|word| word.store(u64::MAX, Ordering::Relaxed));
@@ -329,7 +330,7 @@ impl Index {
         more: u64,
     ) -> Result<Result<Self, Garbled>, StoreError> {
         let count = self.live() + more;
-        let target = if count < SMALL_COUNT { count * 4 } else { count * 15 / 8 };
+        let target = (count * 4).min(SMALL_COUNT * 15 / 8).max(count * 15 / 8);
         let new = Self::create_with(vfs, &self.path, (target, self.seeds))?;
         for slot in 0..self.slot_count {
             if self.check_page(slot / ENTRY_COUNT).is_err() {

@@ -35,6 +35,8 @@ pub(super) enum Located {
     Here { found: Found, record: Record, segment: Arc<Segment> },
     /// An entry whose record's header is damaged.
     Broken { found: Found },
+    /// An entry whose record is gone, with its pack or in a power cut.
+    Stale { found: Found },
 }
 
 /// A block that was asked for, and its first candidate.
@@ -60,11 +62,14 @@ impl Inner {
         let mut after = None;
         while let Some(found) = index.find(fingerprint, after)? {
             after = Some(found.slot);
-            let Some(segment) = self.segment_of(found)? else { continue };
+            let Some(segment) = self.segment_of(found)? else {
+                located = Located::Stale { found };
+                continue;
+            };
             let mut header = [0; RECORD_HEADER_LEN_MAX];
             let len = segment.read_at(&mut header, found.place.offset())?;
             if len == 0 {
-                // The entry outlived its record in a power cut; the block was never acknowledged.
+                located = Located::Stale { found };
                 continue;
             }
             match Record::decode(segment.id, found.place.offset(), &header[..len]) {
@@ -151,11 +156,14 @@ impl Inner {
         };
         let start = first.found.place.offset();
         let len = last.found.place.offset() + last.found.place.len_bound() - start;
+        let mut unverified = Vec::with_capacity(span.len());
         let Some(segment) = self.segment_of(first.found)? else {
-            return Ok(Vec::new());
+            for wanted in span {
+                unverified.extend(self.read_single(index, cids, wanted, answers)?);
+            }
+            return Ok(unverified);
         };
         let bytes = Bytes::from(segment.read(start, len as usize)?);
-        let mut unverified = Vec::with_capacity(span.len());
         for wanted in span {
             let offset = wanted.found.place.offset();
             let cid = &cids[wanted.at];
@@ -187,7 +195,7 @@ impl Inner {
         }
         // Not the first candidate, then; this is as rare as damage.
         answers[wanted.at] = match self.locate(index, cid.multihash())? {
-            Located::Absent => Ok(None),
+            Located::Absent | Located::Stale { .. } => Ok(None),
             Located::Broken { .. } => Err(BlockError::Corrupt { cid: cid.clone() }),
             Located::Here { record, .. } if record.flags != 0 => {
                 let source = io::Error::new(

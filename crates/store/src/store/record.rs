@@ -29,8 +29,10 @@
 use cairn_block::BLOCK_LEN_MAX;
 use cairn_hash::{Multihash, varint::VARINT_LEN_MAX};
 
-/// A segment is closed before it would grow over this many bytes (256 MiB); its offsets fit 28 bits.
-pub(crate) const SEGMENT_LEN_MAX: u64 = 256 * 1024 * 1024;
+/// A segment is closed before it would grow over this many bytes; its offsets fit 28 bits.
+///
+/// 256 MiB, and 4 MiB in this crate's own tests, so that they have several.
+pub(crate) const SEGMENT_LEN_MAX: u64 = (if cfg!(test) { 4 } else { 256 }) * 1024 * 1024;
 
 /// Bytes before the first record.
 pub(crate) const SEGMENT_HEADER_LEN: usize = 64;

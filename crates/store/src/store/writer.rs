@@ -175,7 +175,9 @@ impl Inner {
             let replaces = match self.locate(index, hash)? {
                 Located::Absent => None,
                 Located::Here { found, .. } if !self.is_corrupt(found.place) => continue,
-                Located::Here { found, .. } | Located::Broken { found } => Some(found),
+                Located::Here { found, .. }
+                | Located::Broken { found }
+                | Located::Stale { found } => Some(found),
             };
             let len = Record::len_for(hash, block.data().len());
             let segment = self.room_for(index, writer, &mut batch, len)?;
