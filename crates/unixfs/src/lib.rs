@@ -21,7 +21,7 @@ mod options;
 mod read;
 mod resolve;
 
-pub use data::{Data, DataType, Metadata, Mtime};
+pub use data::{Data, DataError, DataType, Metadata, Mtime};
 pub use directory::DirectoryBuilder;
 pub use entry::{Entry, EntryKind};
 pub use error::UnixfsError;

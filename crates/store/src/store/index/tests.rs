@@ -1,6 +1,6 @@
 use super::{Garbled, Index, Place, Position, State};
 use cairn_block::Multihash;
-use cairn_runtime::{Create, MemoryVfs, Vfs};
+use cairn_runtime::{Create, MemoryVfs, Vfs as _};
 use proptest::prelude::*;
 use std::{collections::HashMap, path::Path, sync::atomic::Ordering};
 
