@@ -93,7 +93,11 @@ impl Settings {
     /// [`GatewayError::Setting`] names the key whose value makes no sense.
     pub(crate) fn from_config(config: &Value) -> Result<Self, GatewayError> {
         let gateway = config.get("Gateway").unwrap_or(&Value::Null);
-        let get = |key: &str| gateway.get(key).filter(|value| !value.is_null());
+        let get = |key: &str| {
+            let value = gateway.get(key)?;
+            // Kubo writes both for "as if it were not there".
+            (!value.is_null() && value != "default").then_some(value)
+        };
         let flag = |key: &'static str| match get(key) {
             None => Ok(false),
             Some(value) => value.as_bool().ok_or_else(|| wrong(key, "must be true or false")),
@@ -245,7 +249,11 @@ mod tests {
 
     #[test]
     fn an_empty_configuration_has_kubos_defaults() {
-        for config in [json!({}), json!({"Gateway": {}}), json!({"Gateway": {"NoFetch": null}})] {
+        for config in [
+            json!({}),
+            json!({"Gateway": {}}),
+            json!({"Gateway": {"NoFetch": null, "RetrievalTimeout": "default"}}),
+        ] {
             let settings = Settings::from_config(&config).unwrap();
             assert!(!settings.no_fetch);
             assert_eq!(settings.retrieval_timeout, Some(Duration::from_secs(30)));

@@ -102,3 +102,30 @@ async fn large_files_can_be_kept_from_ranges() {
     assert_eq!(site.get_with(&format!("/ipfs/{}", small.cid), &range).await.status, 206);
     assert_eq!(site.get_with(&format!("/ipfs/{}", large.cid), &range).await.status, 501);
 }
+
+#[tokio::test]
+async fn what_nobody_has_is_given_up_after_the_retrieval_timeout() {
+    let settings = json!({"RetrievalTimeout": "1s"});
+    let site = Site::start_online(settings).await;
+    let file = site.file(b"ours").await;
+    assert_eq!(site.get(&format!("/ipfs/{}", file.cid)).await.text(), "ours");
+    let absent = "/ipfs/bafkreifjjcie6lypi6ny7amxnfftagclbuxndqonfipmb64f2km2devei4";
+    let answer = site.get(absent).await;
+    assert_eq!(answer.status, 504, "{}", answer.text());
+    assert!(answer.text().contains(absent));
+    let cached = site.get_with(absent, &[("Cache-Control", "only-if-cached")]).await;
+    assert_eq!(cached.status, 412, "nobody is asked");
+
+    let gap = site.file_without(&noise(50_000), 20).await;
+    let answer = site.get(&format!("/ipfs/{}", gap.cid)).await;
+    assert!(answer.status == 200 && answer.body.is_none(), "what stalls midway is cut off");
+}
+
+#[tokio::test]
+async fn without_fetching_a_miss_is_told_at_once() {
+    let site = Site::start_online(json!({"NoFetch": true})).await;
+    let absent = "bafkreifjjcie6lypi6ny7amxnfftagclbuxndqonfipmb64f2km2devei4";
+    let answer = site.get(&format!("/ipfs/{absent}")).await;
+    assert_eq!(answer.status, 404);
+    assert!(answer.text().contains(&format!("block {absent} was not found locally")));
+}

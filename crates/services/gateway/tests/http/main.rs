@@ -87,8 +87,8 @@ async fn serving_ends_at_shutdown() {
 
 #[tokio::test]
 async fn settings_that_make_no_sense_are_refused_at_start() {
-    let mut site = Site::start(json!({"RetrievalTimeout": "soon"})).await;
+    let mut site = Site::start(json!({"HTTPHeaders": {"not a name": ["x"]}})).await;
     let ended = site.server.join_next().await.expect("a server").expect("no panic");
     let error = ended.expect_err("refused").to_string();
-    assert_eq!(error, "config key Gateway.RetrievalTimeout must be a duration such as \"30s\"");
+    assert_eq!(error, "config key Gateway.HTTPHeaders must give each header name a list of values");
 }

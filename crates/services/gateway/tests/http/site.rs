@@ -9,7 +9,7 @@ use cairn_unixfs::{
     symlink,
 };
 use hyper::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{net::SocketAddr, path::Path};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -28,8 +28,17 @@ pub(crate) struct Site {
 impl Site {
     /// A site whose `Gateway` settings are these.
     pub(crate) async fn start(gateway: Value) -> Self {
+        Self::start_with(gateway, false).await
+    }
+
+    /// The same with a network of nobody else, on loopback.
+    pub(crate) async fn start_online(gateway: Value) -> Self {
+        Self::start_with(gateway, true).await
+    }
+
+    async fn start_with(gateway: Value, online: bool) -> Self {
         let repo = tempfile::tempdir().expect("a directory");
-        let node = open_node(repo.path(), gateway).await;
+        let node = open_node(repo.path(), gateway, online).await;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let address = listener.local_addr().expect("its address");
         let shutdown = CancellationToken::new();
@@ -132,11 +141,24 @@ impl Site {
     }
 }
 
-/// Makes a repository and opens it without a network.
-async fn open_node(path: &Path, gateway: Value) -> Node {
+/// Makes a repository and opens it; online, it knows nobody and listens on loopback only.
+async fn open_node(path: &Path, gateway: Value, online: bool) -> Node {
     let path = path.join("repo");
     cairn_node::init(&path, InitOptions::default()).await.expect("a repository");
-    let node = Node::open(OpenOptions { path, online: false }).await.expect("a node");
-    node.config().set("Gateway", gateway).expect("settings");
-    node
+    let node = Node::open(OpenOptions { path: path.clone(), online: false }).await.expect("a node");
+    let settings = [
+        ("Gateway", gateway),
+        ("Bootstrap", json!([])),
+        ("Discovery.MDNS.Enabled", json!(false)),
+        ("Addresses.Swarm", json!(["/ip4/127.0.0.1/tcp/0"])),
+    ];
+    for (key, value) in settings {
+        node.config().set(key, value).expect("a setting");
+    }
+    if !online {
+        return node;
+    }
+    node.shutdown().await.expect("closed");
+    drop(node);
+    Node::open(OpenOptions { path, online }).await.expect("a node with a network")
 }
