@@ -119,7 +119,8 @@ mod tests {
 
     #[test]
     fn what_does_not_go_together_is_refused() {
-        let rows: [(&str, fn(&mut AddOptions)); 8] = [
+        type Change = fn(&mut AddOptions);
+        let rows: [(&str, Change); 8] = [
             ("CIDv0 only supports", |o| {
                 o.cid_version = Some(0);
                 o.hash_code = code::BLAKE3;
