@@ -1,2 +1,41 @@
-//! `cargo xtask`.
-fn main() {}
+//! `cargo xtask test` and `cargo xtask tidy`: what has to run before a change goes in.
+//!
+//! Depends on as little as it can, so that it compiles in a second or two before anything else.
+//! Not here: the whole list of what CI runs (`.ci/run`), the tests themselves (`tests/`).
+
+#![expect(clippy::print_stdout, reason = "a command line tool speaks on its standard output")]
+#![expect(clippy::print_stderr, reason = "and tells its failures on the other one")]
+
+mod command;
+mod peers;
+mod test;
+mod tidy;
+
+use anyhow::{Result, bail};
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+Usage: cargo xtask COMMAND
+
+  test [ARGS…]   sets up real peers, builds the binary and runs every test;
+                 ARGS go to `cargo test`, for example: -p cairn-tests --test kill
+  tidy           checks the rules of the house that no compiler checks";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("Error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &[String]) -> Result<()> {
+    match args.split_first() {
+        Some((name, rest)) if name == "test" => test::run(rest),
+        Some((name, [])) if name == "tidy" => tidy::run(),
+        _ => bail!("{USAGE}"),
+    }
+}

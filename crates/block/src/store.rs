@@ -85,3 +85,21 @@ impl<S: BlockStore + ?Sized> BlockStore for std::sync::Arc<S> {
         (**self).sync().await
     }
 }
+
+impl<S: BlockStore + ?Sized> BlockStore for &S {
+    async fn get_many(&self, cids: &[Cid]) -> Vec<Result<Option<Block>, BlockError>> {
+        (**self).get_many(cids).await
+    }
+
+    async fn stat_many(&self, cids: &[Cid]) -> Result<Vec<Option<u64>>, BlockError> {
+        (**self).stat_many(cids).await
+    }
+
+    async fn put_many(&self, blocks: Vec<Block>) -> Result<(), BlockError> {
+        (**self).put_many(blocks).await
+    }
+
+    async fn sync(&self) -> Result<(), BlockError> {
+        (**self).sync().await
+    }
+}

@@ -1,1 +1,19 @@
-//! The repository on disk: packs, index, pins, keys, lock
+//! The repository on disk: packs of blocks with their index, pins, keys, config, lock.
+//!
+//! [`Repo`] owns the directory and its lock; [`Store`] keeps blocks; [`Pins`] remembers what must
+//! stay. A block is acknowledged when it is on disk, not before.
+//!
+//! Invariants: all I/O goes through `cairn_runtime::Vfs`; nothing that [`Store::flush`] or a pin
+//! commit has acknowledged is lost by a crash or a power cut; bytes that do not hash to their CID
+//! never leave. The packs are the truth: the index is rebuilt from them whenever in doubt.
+//! Not here: what a config key means (`cairn-node`), fetching what is missing (`cairn-network`).
+
+mod error;
+mod pins;
+mod repo;
+mod store;
+
+pub use error::StoreError;
+pub use pins::{PIN_NAME_LEN_MAX, Pin, PinError, PinKind, PinPages, Pins};
+pub use repo::{OpenOptions, Repo, RepoError, RepoKind, RepoStat};
+pub use store::{Damage, List, Store, StoreStat};
