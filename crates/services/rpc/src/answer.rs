@@ -9,13 +9,14 @@
 
 use crate::{Request, RpcError, command::Needs};
 use bytes::Bytes;
-use cairn_node::{AddEntries, Node};
+use cairn_node::{AddEntries, Blocks, Node};
 use futures::{FutureExt as _, Stream, future::BoxFuture};
 use serde::Serialize;
 use std::{
     fmt,
     path::PathBuf,
     pin::Pin,
+    sync::OnceLock,
     task::{Context, Poll},
 };
 use tokio::sync::mpsc;
@@ -44,6 +45,7 @@ pub struct Call {
     /// Where the answer goes.
     pub out: Emitter,
     files: Option<Files>,
+    pub(crate) blocks: OnceLock<Blocks>,
 }
 
 /// The files of a request. Reading them blocks.
@@ -231,7 +233,8 @@ pub fn start(request: Request, files: Option<AddEntries>, host: Host) -> Result<
     let timeout = request.timeout()?;
     let (sender, outputs) = mpsc::channel(OUTPUTS_MAX);
     let out = Emitter(sender);
-    let work = run(Call { request, host, out, files: files.map(Files) });
+    let files = files.map(Files);
+    let work = run(Call { request, host, out, files, blocks: OnceLock::new() });
     let work = match timeout {
         None => work,
         Some(limit) => async move {

@@ -8,11 +8,11 @@
 //! Invariant: refusals say nothing but the status.
 //! Not here: routing (`http::server`).
 
+use cairn_node::config::Authorization;
 use hyper::{
     HeaderMap, Uri,
     header::{AUTHORIZATION, HOST, HeaderName, HeaderValue, ORIGIN, REFERER, USER_AGENT},
 };
-use serde_json::Value;
 use std::net::IpAddr;
 
 /// The origins of the browser extension that talks to local nodes.
@@ -45,37 +45,37 @@ impl std::fmt::Debug for Token {
     }
 }
 
+impl Token {
+    fn of(user: &Authorization) -> Self {
+        Self { header: authorization(&user.secret), paths: user.allowed_paths.clone() }
+    }
+}
+
 impl Guard {
-    /// Reads the `API` section of the configuration for a listener on `port`.
-    pub fn new(api: &Value, port: u16) -> Self {
+    /// Takes the rules of the configuration for a listener on `port`.
+    pub fn new(api_headers: &[(String, Vec<String>)], users: &[Authorization], port: u16) -> Self {
         let mut guard = Self { methods: "GET, POST, PUT".to_owned(), ..Self::default() };
-        let mut own = None;
-        for (name, values) in api["HTTPHeaders"].as_object().into_iter().flatten() {
-            let values: Vec<&str> = values.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        for (name, values) in api_headers {
             match name.to_ascii_lowercase().as_str() {
-                "access-control-allow-origin" => {
-                    own = Some(values.iter().map(|&v| v.to_owned()).collect::<Vec<_>>());
-                }
+                "access-control-allow-origin" => guard.origins.clone_from(values),
                 "access-control-allow-methods" => guard.methods = values.join(", "),
                 "access-control-allow-credentials" => {
                     guard.credentials = values.iter().any(|v| v.eq_ignore_ascii_case("true"));
                 }
-                lower => guard.add_headers(lower, &values),
+                lower => guard.add_headers(lower, values),
             }
         }
-        guard.origins = own.unwrap_or_default();
         for host in ["127.0.0.1", "[::1]", "localhost"] {
             guard.origins.push(format!("http://{host}:{port}"));
             guard.origins.push(format!("https://{host}:{port}"));
         }
         guard.origins.extend(EXTENSIONS.iter().map(|&origin| origin.to_owned()));
         guard.hosts = guard.origins.iter().filter_map(|origin| host_of(origin)).collect();
-        guard.hosts.extend(texts(&api["Hosts"]));
-        guard.tokens = tokens(&api["Authorizations"]);
+        guard.tokens = users.iter().map(Token::of).collect();
         guard
     }
 
-    fn add_headers(&mut self, name: &str, values: &[&str]) {
+    fn add_headers(&mut self, name: &str, values: &[String]) {
         for value in values {
             if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), value.parse()) {
                 self.headers.push((name, value));
@@ -146,10 +146,6 @@ impl Guard {
     }
 }
 
-fn texts(value: &Value) -> Vec<String> {
-    value.as_array().into_iter().flatten().filter_map(|v| v.as_str().map(str::to_lowercase)).collect()
-}
-
 fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.ends_with(':') => {
@@ -184,17 +180,6 @@ fn same(secret: &[u8], given: &[u8]) -> bool {
     difference == 0
 }
 
-/// Reads `API.Authorizations`: who, by which secret, may call what.
-fn tokens(section: &Value) -> Vec<Token> {
-    let rows = section.as_object().into_iter().flatten();
-    rows.filter_map(|(_, scope)| {
-        let secret = scope["AuthSecret"].as_str()?;
-        let paths = texts(&scope["AllowedPaths"]);
-        Some(Token { header: authorization(secret), paths })
-    })
-    .collect()
-}
-
 /// Turns a configured secret (`bearer:TOKEN`, `basic:USER:PASSWORD`, `basic:BASE64`, or a bare
 /// token) into the header that proves it.
 pub fn authorization(secret: &str) -> String {
@@ -212,18 +197,22 @@ pub fn authorization(secret: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Guard, authorization};
+    use super::{Guard, Token, authorization};
     use hyper::{HeaderMap, Uri, header::HeaderName};
-    use serde_json::json;
 
     fn headers(rows: &[(&str, &str)]) -> HeaderMap {
         let pair = |row: &(&str, &str)| (row.0.parse::<HeaderName>().unwrap(), row.1.parse().unwrap());
         rows.iter().map(pair).collect()
     }
 
+    fn allowing(origin: &str) -> Guard {
+        let name = "Access-Control-Allow-Origin".to_owned();
+        Guard::new(&[(name, vec![origin.to_owned()])], &[], 5001)
+    }
+
     #[test]
     fn admits_programs_and_own_pages_only() {
-        let guard = Guard::new(&json!({"HTTPHeaders": {"Access-Control-Allow-Origin": ["https://ok.example"]}}), 5001);
+        let guard = allowing("https://ok.example");
         let rows: &[(&str, &[(&str, &str)], bool)] = &[
             ("curl", &[("host", "127.0.0.1:5001"), ("user-agent", "curl/8")], true),
             ("no headers", &[], true),
@@ -253,19 +242,22 @@ mod tests {
 
     #[test]
     fn a_star_lets_every_page_in() {
-        let guard = Guard::new(&json!({"HTTPHeaders": {"Access-Control-Allow-Origin": ["*"]}}), 5001);
+        let guard = allowing("*");
         assert!(guard.admits(&headers(&[("origin", "https://any.example")]), &Uri::from_static("/")));
     }
 
     #[test]
     fn tokens_open_their_paths() {
-        let guard = Guard::new(
-            &json!({"Authorizations": {
-                "a": {"AuthSecret": "bearer:one", "AllowedPaths": ["/api/v0"]},
-                "b": {"AuthSecret": "basic:user:pass", "AllowedPaths": ["/api/v0/cat", "/api/v0/ls/"]},
-            }}),
-            5001,
-        );
+        let token = |secret: &str, paths: &[&str]| Token {
+            header: authorization(secret),
+            paths: paths.iter().map(|&path| path.to_owned()).collect(),
+        };
+        let mut guard = Guard::new(&[], &[], 5001);
+        assert!(guard.authorizes(&HeaderMap::new(), "/api/v0/add"), "no users, no tokens");
+        guard.tokens = vec![
+            token("bearer:one", &["/api/v0"]),
+            token("basic:user:pass", &["/api/v0/cat", "/api/v0/ls/"]),
+        ];
         let rows = [
             ("Bearer one", "/api/v0/add", true),
             ("Bearer one", "/api/v00", false),
@@ -281,6 +273,5 @@ mod tests {
             assert_eq!(guard.authorizes(&headers, path), expected, "{given:?} {path}");
         }
         assert_eq!(authorization("plain"), "Bearer plain");
-        assert!(Guard::new(&json!({}), 5001).authorizes(&HeaderMap::new(), "/api/v0/add"));
     }
 }
