@@ -1,4 +1,5 @@
-//! `cargo xtask test` and `cargo xtask tidy`: what has to run before a change goes in.
+//! `cargo xtask test`, `tidy` and `bench`: what has to run before a change goes in, and how fast
+//! it is.
 //!
 //! Depends on as little as it can, so that it compiles in a second or two before anything else.
 //! Not here: the whole list of what CI runs (`.ci/run`), the tests themselves (`tests/`).
@@ -6,6 +7,7 @@
 #![expect(clippy::print_stdout, reason = "a command line tool speaks on its standard output")]
 #![expect(clippy::print_stderr, reason = "and tells its failures on the other one")]
 
+mod bench;
 mod command;
 mod peers;
 mod test;
@@ -19,7 +21,9 @@ Usage: cargo xtask COMMAND
 
   test [ARGS…]   sets up real peers, builds the binary and runs every test;
                  ARGS go to `cargo test`, for example: -p cairn-tests --test kill
-  tidy           checks the rules of the house that no compiler checks";
+  tidy           checks the rules of the house that no compiler checks
+  bench [ARGS…]  measures the release build against a real Kubo core, row by row;
+                 `bench --help` names the rows";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -36,6 +40,7 @@ fn run(args: &[String]) -> Result<()> {
     match args.split_first() {
         Some((name, rest)) if name == "test" => test::run(rest),
         Some((name, [])) if name == "tidy" => tidy::run(),
+        Some((name, rest)) if name == "bench" => bench::run(rest),
         _ => bail!("{USAGE}"),
     }
 }

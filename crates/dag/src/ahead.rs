@@ -25,7 +25,7 @@ const BATCH_FIRST: usize = 4;
 const BATCH_MAX: usize = 32;
 
 /// Batches that fit into the window while it grows.
-const BATCHES_IN_FLIGHT: usize = 4;
+const BATCHES_IN_FLIGHT: usize = 8;
 
 /// What a block of unknown length counts for in the window, in bytes.
 const LEN_UNKNOWN: usize = 256 * 1024;
@@ -54,9 +54,13 @@ pub struct Item<T> {
     pub tag: T,
     /// Whether the block has to be fetched; if not, it is handed out without.
     pub fetch: bool,
-    /// The block's length in bytes, where the link tells; only a guess.
+    /// The block's length in bytes, where the link tells. A link that understates it has all
+    /// later blocks counted as if they were that long.
     pub len: Option<u64>,
 }
+
+/// The items below a block, in order.
+pub type Below<T, E> = Result<Vec<Item<T>>, E>;
 
 /// What the caller knows about opening blocks.
 pub trait Opener {
@@ -74,7 +78,7 @@ pub trait Opener {
         tag: &mut Self::Tag,
         block: &Block,
         early: bool,
-    ) -> Option<Result<Vec<Item<Self::Tag>>, Self::Error>>;
+    ) -> Option<Below<Self::Tag, Self::Error>>;
 
     /// Whether an item whose turn has come is left out, with everything below it.
     fn skips(&mut self, _cid: &Cid, _tag: &Self::Tag) -> bool {
@@ -137,8 +141,10 @@ pub struct Ahead<'s, S, O: Opener> {
     in_flight: FuturesUnordered<BoxFuture<'s, (Vec<u32>, Answers)>>,
     window: Window,
     batch: usize,
-    ahead_blocks: usize,
-    ahead_bytes: usize,
+    charged_blocks: usize,
+    charged_bytes: usize,
+    /// The longest block that was longer than its link said; no later one is charged less.
+    len_floor: usize,
 }
 
 impl<S, O: Opener> std::fmt::Debug for Ahead<'_, S, O> {
@@ -164,8 +170,9 @@ where
             in_flight: FuturesUnordered::new(),
             window,
             batch: BATCH_FIRST,
-            ahead_blocks: 0,
-            ahead_bytes: 0,
+            charged_blocks: 0,
+            charged_bytes: 0,
+            len_floor: 0,
         };
         ahead.insert_after(NIL, roots);
         ahead
@@ -229,8 +236,8 @@ where
         self.head = slot.next;
         self.free.push(index);
         if slot.charge > 0 {
-            self.ahead_blocks -= 1;
-            self.ahead_bytes -= slot.charge;
+            self.charged_blocks -= 1;
+            self.charged_bytes -= slot.charge;
         }
         Some(slot)
     }
@@ -256,27 +263,28 @@ where
         let head = self.head;
         let front_waits = matches!(self.slot(head).state, State::Waiting);
         let full = self.window.blocks.min(self.batch * BATCHES_IN_FLIGHT);
-        let has_room = self.ahead_blocks + self.batch.min(full) <= full
-            && self.ahead_bytes < self.window.bytes;
+        let has_room = self.charged_blocks + self.batch.min(full) <= full
+            && self.charged_bytes < self.window.bytes;
         if !front_waits && !has_room {
             return;
         }
         let (mut slots, mut cids) = (Vec::new(), Vec::new());
         let mut index = head;
         while index != NIL && slots.len() < self.batch {
-            let over = self.ahead_blocks >= full || self.ahead_bytes >= self.window.bytes;
+            let over = self.charged_blocks >= full || self.charged_bytes >= self.window.bytes;
             if over && !(front_waits && slots.is_empty()) {
                 break;
             }
+            let floor = self.len_floor.max(1);
             let slot = self.slot(index);
             let next = slot.next;
             if matches!(slot.state, State::Waiting) {
                 slot.state = State::Requested;
                 let len = slot.item.len.map_or(LEN_UNKNOWN as u64, |len| len);
-                slot.charge = (len.min(BLOCK_LEN_MAX as u64) as usize).max(1);
+                slot.charge = (len.min(BLOCK_LEN_MAX as u64) as usize).max(floor);
                 let (cid, charge) = (slot.item.cid.clone(), slot.charge);
-                self.ahead_blocks += 1;
-                self.ahead_bytes += charge;
+                self.charged_blocks += 1;
+                self.charged_bytes += charge;
                 slots.push(index);
                 cids.push(cid);
             }
@@ -302,7 +310,10 @@ where
                     let (old, new) = (slot.charge, block.data().len().max(1));
                     slot.charge = new;
                     slot.state = State::Here(block, None);
-                    self.ahead_bytes = self.ahead_bytes - old + new;
+                    self.charged_bytes = self.charged_bytes - old + new;
+                    if new > old {
+                        self.len_floor = self.len_floor.max(new);
+                    }
                     if self.waiting() < OPEN_AHEAD_MAX {
                         self.open(index, true);
                     }

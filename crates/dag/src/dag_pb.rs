@@ -156,7 +156,7 @@ pub fn decode(block: &Bytes) -> Result<PbNode, DagPbError> {
     let mut node = PbNode::default();
     let mut links_closed = false;
     let mut fields = Fields::new(block);
-    while let Some((number, value)) = fields.next()? {
+    while let Some((number, value)) = fields.field()? {
         match (number, value) {
             (1, Value::Bytes(data)) => {
                 if node.data.is_some() {
@@ -185,7 +185,7 @@ fn decode_link(block: &Bytes, message: &[u8], index: usize) -> Result<PbLink, Da
     let (mut cid, mut name, mut size) = (None, None, None);
     let mut last = 0;
     let mut fields = Fields::new(message);
-    while let Some((number, value)) = fields.next()? {
+    while let Some((number, value)) = fields.field()? {
         if number <= last {
             return Err(DagPbError::Order { number, message: MESSAGE });
         }

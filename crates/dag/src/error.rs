@@ -48,7 +48,7 @@ pub enum DagError {
 
 impl DagError {
     /// Says that `cid`'s bytes are not what its codec says.
-    pub fn malformed(cid: &Cid, reason: impl ToString) -> Self {
+    pub fn malformed(cid: &Cid, reason: &(impl ToString + ?Sized)) -> Self {
         Self::Malformed { cid: cid.clone(), reason: reason.to_string() }
     }
 

@@ -3,7 +3,7 @@
 //! Not here: following them (`walk.rs`).
 
 use crate::{DagError, dag_pb};
-use cairn_block::{Block, Cid, codec};
+use cairn_block::{BLOCK_LEN_MAX, Block, Cid, codec};
 
 /// Returns the CIDs that `block` links to, in order, repeated ones too.
 ///
@@ -12,12 +12,19 @@ use cairn_block::{Block, Cid, codec};
 /// [`DagError::Malformed`] if the bytes are not what the codec says, [`DagError::Unsupported`]
 /// for a codec that may have links and has no decoder here.
 pub fn links(block: &Block) -> Result<Vec<Cid>, DagError> {
+    Ok(sized_links(block)?.into_iter().map(|(cid, _)| cid).collect())
+}
+
+/// Like [`links`], each with the length of its block where the link tells.
+pub(crate) fn sized_links(block: &Block) -> Result<Vec<(Cid, Option<u64>)>, DagError> {
     let cid = block.cid();
     match cid.codec() {
         codec::DAG_PB => {
             let node = dag_pb::decode(block.data());
-            let node = node.map_err(|error| DagError::malformed(cid, error))?;
-            Ok(node.links.into_iter().map(|link| link.cid).collect())
+            let node = node.map_err(|error| DagError::malformed(cid, &error))?;
+            // A link states the length of all that is below it, so only a small one is a block's.
+            let len = |size: Option<u64>| size.filter(|len| *len <= BLOCK_LEN_MAX as u64);
+            Ok(node.links.into_iter().map(|link| (link.cid, len(link.size))).collect())
         }
         codec if is_leaf(codec) => Ok(Vec::new()),
         codec => Err(DagError::Unsupported { cid: cid.clone(), codec }),

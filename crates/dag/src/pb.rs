@@ -70,7 +70,7 @@ impl<'a> Fields<'a> {
     /// # Errors
     ///
     /// Any [`PbError`]; what follows is then meaningless.
-    pub fn next(&mut self) -> Result<Option<(u64, Value<'a>)>, PbError> {
+    pub fn field(&mut self) -> Result<Option<(u64, Value<'a>)>, PbError> {
         if self.rest.is_empty() {
             return Ok(None);
         }
@@ -194,7 +194,7 @@ mod tests {
             ("wire type 7", &[0x0f], PbError::WireType { wire_type: 7 }),
         ];
         for (name, bytes, expected) in rows {
-            assert_eq!(Fields::new(bytes).next(), Err(*expected), "{name}");
+            assert_eq!(Fields::new(bytes).field(), Err(*expected), "{name}");
         }
     }
 
@@ -209,16 +209,16 @@ mod tests {
             put_bytes(&mut out, 15, &bytes);
             put_fixed32(&mut out, 3, fixed);
             let mut fields = Fields::new(&out);
-            assert_eq!(fields.next(), Ok(Some((1, Value::Varint(number)))));
-            assert_eq!(fields.next(), Ok(Some((15, Value::Bytes(&bytes)))));
-            assert_eq!(fields.next(), Ok(Some((3, Value::Fixed32(fixed)))));
-            assert_eq!(fields.next(), Ok(None));
+            assert_eq!(fields.field(), Ok(Some((1, Value::Varint(number)))));
+            assert_eq!(fields.field(), Ok(Some((15, Value::Bytes(&bytes)))));
+            assert_eq!(fields.field(), Ok(Some((3, Value::Fixed32(fixed)))));
+            assert_eq!(fields.field(), Ok(None));
         }
 
         #[test]
         fn never_panics(bytes: Vec<u8>) {
             let mut fields = Fields::new(&bytes);
-            while let Ok(Some(_)) = fields.next() {}
+            while let Ok(Some(_)) = fields.field() {}
         }
     }
 }

@@ -8,8 +8,8 @@
 
 use crate::{
     DagError,
-    ahead::{Ahead, Failure, Item, Opener, PENDING_MAX, Window},
-    links::{is_leaf, links},
+    ahead::{Ahead, Below, Failure, Item, Opener, PENDING_MAX, Window},
+    links::{is_leaf, sized_links},
 };
 use cairn_block::{Block, BlockStore, Cid};
 use futures::stream::{self, Stream};
@@ -67,7 +67,7 @@ pub fn walk<'s, S: BlockStore + Clone + 's>(
     options: WalkOptions,
 ) -> impl Stream<Item = Result<Visit, DagError>> + Send + use<'s, S> {
     let tag = Tag { depth: 0, parent: None };
-    let item = |cid: &Cid| item(&options, cid.clone(), tag.clone());
+    let item = |cid: &Cid| item(&options, cid.clone(), None, tag.clone());
     let items = roots.iter().map(item).collect();
     let walker = Walker { options, seen: HashMap::new(), opened: HashSet::new() };
     let ahead = Ahead::new(store, walker, options.window, items);
@@ -119,21 +119,16 @@ impl Walker {
     }
 }
 
-fn item(options: &WalkOptions, cid: Cid, tag: Tag) -> Item<Tag> {
+fn item(options: &WalkOptions, cid: Cid, len: Option<u64>, tag: Tag) -> Item<Tag> {
     let fetch = !(options.skip_leaves && is_leaf(cid.codec()));
-    Item { cid, tag, fetch, len: None }
+    Item { cid, tag, fetch, len }
 }
 
 impl Opener for Walker {
     type Tag = Tag;
     type Error = DagError;
 
-    fn open(
-        &mut self,
-        tag: &mut Tag,
-        block: &Block,
-        early: bool,
-    ) -> Option<Result<Vec<Item<Tag>>, DagError>> {
+    fn open(&mut self, tag: &mut Tag, block: &Block, early: bool) -> Option<Below<Tag, DagError>> {
         let cid = block.cid();
         if early && self.options.unique {
             // Opening a block twice ahead of its turn would fetch everything below it twice.
@@ -141,7 +136,7 @@ impl Opener for Walker {
                 return None;
             }
         }
-        let below = match links(block) {
+        let below = match sized_links(block) {
             Ok(below) => below,
             Err(error) => return Some(Err(error)),
         };
@@ -153,7 +148,8 @@ impl Opener for Walker {
             return Some(Err(DagError::TooDeep { cid: cid.clone(), limit: DEPTH_MAX }));
         }
         let tag = Tag { depth, parent: Some(cid.clone()) };
-        Some(Ok(below.into_iter().map(|cid| item(&self.options, cid, tag.clone())).collect()))
+        let item = |(cid, len)| item(&self.options, cid, len, tag.clone());
+        Some(Ok(below.into_iter().map(item).collect()))
     }
 
     fn skips(&mut self, cid: &Cid, tag: &Tag) -> bool {

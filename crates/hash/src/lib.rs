@@ -10,10 +10,15 @@
 
 pub mod code;
 mod digest;
+#[cfg(test)]
+mod hex;
 mod multihash;
+mod murmur3;
 mod sha256;
+mod shake;
 pub mod varint;
 
-pub use digest::{DigestError, digest, digest_many};
+pub use digest::{DigestError, digest, digest_many, digest_sized};
 pub use multihash::{DIGEST_LEN_MAX, Multihash, MultihashError};
+pub use murmur3::murmur3_x64_64;
 pub use sha256::{Backend, SHA256_LEN, Sha256, sha256, sha256_many, sha256_many_with};

@@ -12,6 +12,9 @@ use cairn_dag::{
 };
 use thiserror::Error;
 
+/// Nanoseconds in a second.
+const NANOS: u32 = 1_000_000_000;
+
 /// The bits of a mode that are permissions; the rest is reserved.
 const PERMISSIONS: u32 = 0o7777;
 
@@ -181,7 +184,7 @@ impl Data {
         let mut message = Self::new(DataType::Raw);
         let mut kind = None;
         let mut fields = Fields::new(bytes);
-        while let Some((number, value)) = fields.next()? {
+        while let Some((number, value)) = fields.field()? {
             match (number, value) {
                 (1, Value::Varint(code)) => {
                     let code = usize::try_from(code).map_err(|_| DataError::Type)?;
@@ -226,18 +229,13 @@ impl Data {
 fn decode_mtime(message: &[u8]) -> Result<Option<Mtime>, DataError> {
     let (mut secs, mut nanos) = (None, Some(0));
     let mut fields = Fields::new(message);
-    while let Some((number, value)) = fields.next()? {
+    while let Some((number, value)) = fields.field()? {
         match (number, value) {
             (1, Value::Varint(value)) => secs = Some(value.cast_signed()),
-            (2, Value::Fixed32(value)) => {
-                nanos = Some(value).filter(|nanos| *nanos < 1_000_000_000)
-            }
+            (2, Value::Fixed32(value)) => nanos = Some(value).filter(|nanos| *nanos < NANOS),
             (1 | 2, _) => return Err(DataError::Field { number: 8 }),
             _ => {}
         }
     }
     Ok(secs.zip(nanos).map(|(secs, nanos)| Mtime { secs, nanos }))
 }
-
-#[cfg(test)]
-mod tests;

@@ -82,6 +82,3 @@ impl DirectoryBuilder {
         Ok(Child { cid, data_len: 0, total_len })
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -130,7 +130,7 @@ pub(crate) fn open(block: &Block) -> Result<Opened, UnixfsError> {
             let Some(bytes) = &node.data else {
                 return Err(UnixfsError::malformed(cid, "a node without data"));
             };
-            let data = Data::decode(bytes).map_err(|error| UnixfsError::malformed(cid, error))?;
+            let data = Data::decode(bytes).map_err(|error| UnixfsError::malformed(cid, &error))?;
             Ok(Opened::Node { data, node })
         }
         codec => Err(DagError::Unsupported { cid: cid.clone(), codec }.into()),
@@ -140,5 +140,5 @@ pub(crate) fn open(block: &Block) -> Result<Opened, UnixfsError> {
 /// Decodes a block that must be dag-pb.
 pub(crate) fn open_node(block: &Block) -> Result<PbNode, UnixfsError> {
     let node = dag_pb::decode(block.data());
-    Ok(node.map_err(|error| DagError::malformed(block.cid(), error))?)
+    Ok(node.map_err(|error| DagError::malformed(block.cid(), &error))?)
 }

@@ -93,7 +93,7 @@ impl From<BlockError> for UnixfsError {
 
 impl UnixfsError {
     /// Says that `cid` breaks the rules of UnixFS.
-    pub(crate) fn malformed(cid: &Cid, reason: impl ToString) -> Self {
+    pub(crate) fn malformed(cid: &Cid, reason: &(impl ToString + ?Sized)) -> Self {
         Self::Malformed { cid: cid.clone(), reason: reason.to_string() }
     }
 

@@ -118,6 +118,3 @@ impl FileBuilder {
         Ok(Child { cid, data_len, total_len })
     }
 }
-
-#[cfg(test)]
-mod tests;

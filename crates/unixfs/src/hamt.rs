@@ -13,7 +13,7 @@ use crate::{Child, Data, DataType, Metadata, Options, UnixfsError};
 use bytes::Bytes;
 use cairn_block::{Block, Cid, codec};
 use cairn_dag::dag_pb::{self, PbLink, PbNode};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 mod murmur3;
 
@@ -147,7 +147,7 @@ pub(crate) fn build(
 /// Decides which nodes there are, level by level from the root, and what stands in them.
 fn plan(shape: Shape, sorted: &[Sorted]) -> Result<Vec<Vec<Plan>>, UnixfsError> {
     let mut levels = Vec::new();
-    let mut ranges = vec![0..sorted.len()];
+    let mut ranges: Vec<Range<usize>> = std::iter::once(0..sorted.len()).collect();
     while !ranges.is_empty() {
         let depth = levels.len() as u32;
         if depth == shape.depth_max() {

@@ -11,7 +11,7 @@ use crate::{
 use cairn_block::{BLOCK_LEN_MAX, Block, BlockStore, BlockStoreExt as _, Cid};
 use cairn_dag::{
     DagError,
-    ahead::{Ahead, Failure, Item, Opener, PENDING_MAX, Window},
+    ahead::{Ahead, Below, Failure, Item, Opener, PENDING_MAX, Window},
     dag_pb::{PbLink, PbNode},
 };
 use futures::stream::{self, Stream, StreamExt as _};
@@ -124,7 +124,7 @@ impl Opener for Lister {
         tag: &mut Tag,
         block: &Block,
         _early: bool,
-    ) -> Option<Result<Vec<Item<Tag>>, UnixfsError>> {
+    ) -> Option<Below<Tag, UnixfsError>> {
         let Tag::Shard { shape, depth } = *tag else { return Some(Ok(Vec::new())) };
         let node = open_shard(block, shape, depth);
         Some(node.map(|node| shard_items(shape, depth, &node)))
@@ -187,6 +187,3 @@ pub async fn find<S: BlockStore>(
     }
     Ok(None)
 }
-
-#[cfg(test)]
-mod tests;

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use cairn_block::{BLOCK_LEN_MAX, Block, BlockStore, codec};
 use cairn_dag::{
     DagError,
-    ahead::{Ahead, Failure, Item, Opener, PENDING_MAX, Window},
+    ahead::{Ahead, Below, Failure, Item, Opener, PENDING_MAX, Window},
     dag_pb::PbNode,
 };
 use futures::stream::{self, Stream, StreamExt as _};
@@ -158,13 +158,10 @@ impl Opener for Reader {
         part: &mut Part,
         block: &Block,
         _early: bool,
-    ) -> Option<Result<Vec<Item<Part>>, UnixfsError>> {
+    ) -> Option<Below<Part, UnixfsError>> {
         Some(self.open_part(part, block).map(|(own, items)| {
             part.own = own;
             items
         }))
     }
 }
-
-#[cfg(test)]
-mod tests;

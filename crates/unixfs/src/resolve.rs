@@ -88,6 +88,3 @@ async fn step<S: BlockStore>(
     let found = node.links.into_iter().find(|link| link.name_bytes() == name.as_bytes());
     Ok(found.map(|link| link.cid))
 }
-
-#[cfg(test)]
-mod tests;

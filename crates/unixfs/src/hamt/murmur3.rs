@@ -1,8 +1,8 @@
-//! The first half of MurmurHash3 x64 128 with seed 0: how a HAMT spreads names.
+//! The first half of `MurmurHash3` x64 128 with seed 0: how a HAMT spreads names.
 //!
 //! Not a cryptographic hash; names that collide can be made, and are refused when building.
 //!
-//! Source: Austin Appleby's description of MurmurHash3 (public domain).
+//! Source: Austin Appleby's description of `MurmurHash3` (public domain).
 
 const C1: u64 = 0x87c3_7b91_1142_53d5;
 const C2: u64 = 0x4cf5_ad43_2745_937f;

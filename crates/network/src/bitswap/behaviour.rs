@@ -1,0 +1,2 @@
+//! stub
+pub(crate) type Behaviour = libp2p::swarm::dummy::Behaviour;

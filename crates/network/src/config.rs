@@ -1,0 +1,62 @@
+//! What the network is told at its start.
+//!
+//! Not here: where the values come from (`cairn-node`'s config).
+
+use crate::{Keypair, Multiaddr};
+use std::time::Duration;
+
+/// How many connections there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    /// Connections in all.
+    pub established_max: u32,
+    /// Of which opened by others.
+    pub incoming_max: u32,
+    /// With one peer.
+    pub per_peer_max: u32,
+    /// Handshakes under way, each direction.
+    pub pending_max: u32,
+}
+
+impl Default for ConnectionLimits {
+    fn default() -> Self {
+        Self { established_max: 256, incoming_max: 192, per_peer_max: 4, pending_max: 64 }
+    }
+}
+
+/// Everything [`crate::Network::start`] needs besides a store.
+#[derive(Debug, Clone)]
+pub struct NetworkConfig {
+    /// Who this node is.
+    pub keypair: Keypair,
+    /// Where to listen; port 0 lets the system choose.
+    pub listen: Vec<Multiaddr>,
+    /// Addresses to tell others besides those listened on.
+    pub announce: Vec<Multiaddr>,
+    /// Whether to look for peers in the local network and connect to them.
+    pub mdns: bool,
+    /// The name and version told to peers.
+    pub agent: String,
+    /// How many connections there may be.
+    pub limits: ConnectionLimits,
+    /// Whether the store's blocks are served to peers.
+    pub serve: bool,
+    /// How long a connection that nothing uses is kept.
+    pub idle_timeout: Duration,
+}
+
+impl NetworkConfig {
+    /// The defaults for a node that listens nowhere yet.
+    pub fn new(keypair: Keypair) -> Self {
+        Self {
+            keypair,
+            listen: Vec::new(),
+            announce: Vec::new(),
+            mdns: false,
+            agent: format!("cairn/{}", env!("CARGO_PKG_VERSION")),
+            limits: ConnectionLimits::default(),
+            serve: true,
+            idle_timeout: Duration::from_secs(24 * 60 * 60),
+        }
+    }
+}

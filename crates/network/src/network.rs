@@ -1,0 +1,196 @@
+//! The handle on the running network.
+//!
+//! Two tasks do the work: the swarm's (connections) and Bitswap's engine (wants and serving).
+//! The handle only sends them commands over bounded channels, so every method is safe to cancel
+//! and waits when the tasks are busy.
+//!
+//! Not here: the tasks themselves (`swarm.rs`, `bitswap/engine.rs`).
+
+use crate::{
+    BitswapStat, LedgerInfo, Multiaddr, NetworkConfig, NetworkError, PeerId, PeerInfo, PublicKey,
+    Session,
+    bitswap::{self, engine},
+    swarm::{self, Reply},
+};
+use cairn_block::{BlockStore, Cid};
+use cairn_runtime::Tasks;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+use tokio::sync::{mpsc, oneshot};
+
+/// Commands that may wait for one of the two tasks.
+const COMMAND_QUEUE_LEN: usize = 256;
+
+/// The running network; cheap to clone. It stops with the [`Tasks`] it was started on.
+#[derive(Debug, Clone)]
+pub struct Network {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    public_key: PublicKey,
+    swarm: mpsc::Sender<swarm::Command>,
+    engine: mpsc::Sender<engine::Command>,
+    awaited: Arc<bitswap::Awaited>,
+    listen_failures: Vec<NetworkError>,
+    sessions: AtomicU64,
+    fetches: Arc<AtomicU64>,
+}
+
+impl Network {
+    /// Opens the listeners and starts the tasks.
+    ///
+    /// Returns when every address is either listened on or has failed; failures are logged and
+    /// kept in [`Network::listen_failures`].
+    ///
+    /// # Errors
+    ///
+    /// [`NetworkError::Listen`] if there were addresses and not one of them could be listened on;
+    /// [`NetworkError::Transport`] if the system has no resolver configuration or the like.
+    pub async fn start(
+        config: NetworkConfig,
+        store: impl BlockStore + Clone + 'static,
+        tasks: &Tasks,
+    ) -> Result<Self, NetworkError> {
+        let public_key = config.keypair.public();
+        let (swarm_sender, swarm_commands) = mpsc::channel(COMMAND_QUEUE_LEN);
+        let (engine_sender, engine_commands) = mpsc::channel(COMMAND_QUEUE_LEN);
+        let awaited = Arc::new(bitswap::Awaited::default());
+        let links = engine::Links {
+            commands: engine_commands,
+            swarm: swarm_sender.clone(),
+            awaited: Arc::clone(&awaited),
+            tasks: tasks.clone(),
+            serve: config.serve,
+        };
+        let (behaviour, start_engine) = bitswap::new(links);
+        let swarm = swarm::open(config, behaviour, tasks).await?;
+        let listen_failures = swarm.listen_failures.clone();
+        start_engine(store);
+        tasks.spawn("network swarm", swarm.run(swarm_commands));
+        let shared = Shared {
+            public_key,
+            swarm: swarm_sender,
+            engine: engine_sender,
+            awaited,
+            listen_failures,
+            sessions: AtomicU64::new(0),
+            fetches: Arc::default(),
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// This node's peer ID.
+    pub fn peer_id(&self) -> PeerId {
+        self.shared.public_key.to_peer_id()
+    }
+
+    /// This node's public key.
+    pub fn public_key(&self) -> &PublicKey {
+        &self.shared.public_key
+    }
+
+    /// What this node speaks, as it tells its peers.
+    pub fn protocols(&self) -> &'static [&'static str] {
+        swarm::PROTOCOLS
+    }
+
+    /// The addresses that could not be listened on, with reasons.
+    pub fn listen_failures(&self) -> &[NetworkError] {
+        &self.shared.listen_failures
+    }
+
+    /// The addresses listened on, with the ports and interfaces that the system chose.
+    ///
+    /// Empty once the network has been shut down.
+    pub async fn listen_addrs(&self) -> Vec<Multiaddr> {
+        self.ask(swarm::Command::ListenAddrs).await.unwrap_or_default()
+    }
+
+    /// The addresses told to peers: those listened on, those configured, those confirmed.
+    pub async fn announced_addrs(&self) -> Vec<Multiaddr> {
+        self.ask(swarm::Command::AnnouncedAddrs).await.unwrap_or_default()
+    }
+
+    /// Connects to an address, with or without `/p2p/…`; a bare `/p2p/…` uses known addresses.
+    ///
+    /// Returns at once when there is a connection to that peer already.
+    ///
+    /// # Errors
+    ///
+    /// [`NetworkError::Dial`] with every attempt's reason.
+    pub async fn connect(&self, addr: Multiaddr) -> Result<PeerId, NetworkError> {
+        self.ask(|reply| swarm::Command::Connect(addr, reply)).await?
+    }
+
+    /// Closes all connections with `peer`.
+    ///
+    /// # Errors
+    ///
+    /// [`NetworkError::NotConnected`].
+    pub async fn disconnect(&self, peer: PeerId) -> Result<(), NetworkError> {
+        self.ask(|reply| swarm::Command::Disconnect(peer, reply)).await?
+    }
+
+    /// Every connection, in no order.
+    pub async fn peers(&self) -> Vec<PeerInfo> {
+        self.ask(swarm::Command::Peers).await.unwrap_or_default()
+    }
+
+    /// Every address heard of, by peer.
+    pub async fn known_addrs(&self) -> Vec<(PeerId, Vec<Multiaddr>)> {
+        self.ask(swarm::Command::KnownAddrs).await.unwrap_or_default()
+    }
+
+    /// Starts a session for blocks that belong together, such as one DAG's.
+    pub fn session(&self) -> Session {
+        Session {
+            id: self.shared.sessions.fetch_add(1, Ordering::Relaxed),
+            fetches: Arc::clone(&self.shared.fetches),
+            commands: self.shared.engine.clone(),
+            patience: None,
+        }
+    }
+
+    /// Tells that blocks are in the store now, so that peers waiting for them are served.
+    ///
+    /// Costs one lock when nobody waits. Blocks fetched through a [`Session`] are known already.
+    pub fn blocks_added(&self, cids: &[Cid]) {
+        self.shared.awaited.arrived(cids.iter().map(Cid::multihash));
+    }
+
+    /// Bitswap's counters.
+    pub async fn bitswap_stat(&self) -> BitswapStat {
+        let (reply, answer) = oneshot::channel();
+        // A failed send drops the reply, which the next line sees.
+        drop(self.shared.engine.send(engine::Command::Stat(reply)).await);
+        answer.await.unwrap_or_default()
+    }
+
+    /// What this node wants (`None`), or what a peer wants from it.
+    pub async fn wantlist(&self, peer: Option<PeerId>) -> Vec<Cid> {
+        let (reply, answer) = oneshot::channel();
+        drop(self.shared.engine.send(engine::Command::Wantlist(peer, reply)).await);
+        answer.await.unwrap_or_default()
+    }
+
+    /// What was exchanged with `peer`; `None` if it never spoke Bitswap with this node.
+    pub async fn ledger(&self, peer: PeerId) -> Option<LedgerInfo> {
+        let (reply, answer) = oneshot::channel();
+        drop(self.shared.engine.send(engine::Command::Ledger(peer, reply)).await);
+        answer.await.ok().flatten()
+    }
+
+    async fn ask<T>(
+        &self,
+        command: impl FnOnce(Reply<T>) -> swarm::Command,
+    ) -> Result<T, NetworkError> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.shared.swarm.send(command(reply)).await;
+        sent.map_err(|_| NetworkError::Stopped)?;
+        answer.await.map_err(|_| NetworkError::Stopped)
+    }
+}

@@ -1,0 +1,337 @@
+//! The swarm's task: listeners, connections, and what is known about peers.
+//!
+//! Invariants: nothing here blocks; connections are bounded by `ConnectionLimits`, known
+//! addresses by `addrs.rs`.
+//! Not here: Bitswap, which is one behaviour among others for the swarm (`bitswap/behaviour.rs`).
+
+mod addrs;
+mod build;
+mod listen;
+
+use crate::{Direction, Multiaddr, NetworkConfig, NetworkError, PeerId, PeerInfo, bitswap};
+use addrs::{ADDRS_PER_PEER_MAX, KnownAddrs};
+use build::{Behaviour, BehaviourEvent};
+use cairn_runtime::Tasks;
+use futures::StreamExt as _;
+use libp2p::{
+    Swarm,
+    core::{ConnectedPoint, transport::ListenerId},
+    identify, mdns,
+    multiaddr::Protocol,
+    ping,
+    swarm::{
+        ConnectionId, DialError, SwarmEvent,
+        dial_opts::{DialOpts, PeerCondition},
+    },
+};
+use std::{collections::HashMap, time::Duration};
+use tokio::sync::{mpsc, oneshot};
+use tracing::{debug, info, warn};
+
+/// What this node speaks, in the order in which Kubo would print it.
+pub(crate) const PROTOCOLS: &[&str] = &[
+    "/ipfs/bitswap",
+    "/ipfs/bitswap/1.0.0",
+    "/ipfs/bitswap/1.1.0",
+    "/ipfs/bitswap/1.2.0",
+    "/ipfs/id/1.0.0",
+    "/ipfs/id/push/1.0.0",
+    "/ipfs/ping/1.0.0",
+];
+
+/// Callers that may wait for the same or different dials.
+const DIAL_WAITERS_MAX: usize = 1024;
+
+/// How long the start waits for the system to report what it listens on.
+const LISTEN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where an answer goes.
+pub(crate) type Reply<T> = oneshot::Sender<T>;
+
+/// What the handle may ask of the swarm.
+#[derive(Debug)]
+pub(crate) enum Command {
+    ListenAddrs(Reply<Vec<Multiaddr>>),
+    AnnouncedAddrs(Reply<Vec<Multiaddr>>),
+    Connect(Multiaddr, Reply<Result<PeerId, NetworkError>>),
+    Disconnect(PeerId, Reply<Result<(), NetworkError>>),
+    Peers(Reply<Vec<PeerInfo>>),
+    KnownAddrs(Reply<Vec<(PeerId, Vec<Multiaddr>)>>),
+    /// The peer broke Bitswap's rules too often.
+    Punish(PeerId),
+}
+
+/// Someone waiting for a dial to end.
+struct DialWaiter {
+    target: String,
+    peer: Option<PeerId>,
+    reply: Reply<Result<PeerId, NetworkError>>,
+}
+
+/// The swarm and what is known about its peers.
+pub(crate) struct SwarmTask {
+    swarm: Swarm<Behaviour>,
+    announce: Vec<Multiaddr>,
+    connections: HashMap<ConnectionId, PeerInfo>,
+    known: KnownAddrs,
+    dials: HashMap<ConnectionId, DialWaiter>,
+    /// Listeners that have not reported an address yet.
+    opening: HashMap<ListenerId, Multiaddr>,
+    pub(crate) listen_failures: Vec<NetworkError>,
+}
+
+/// Sets up the transports and opens the listeners.
+pub(crate) async fn open(
+    config: NetworkConfig,
+    bitswap: bitswap::Behaviour,
+    tasks: &Tasks,
+) -> Result<SwarmTask, NetworkError> {
+    let mut swarm = build::swarm(&config, bitswap, tasks).await?;
+    for addr in &config.announce {
+        swarm.add_external_address(addr.clone());
+    }
+    let mut task = SwarmTask {
+        swarm,
+        announce: config.announce,
+        connections: HashMap::new(),
+        known: KnownAddrs::default(),
+        dials: HashMap::new(),
+        opening: HashMap::new(),
+        listen_failures: Vec::new(),
+    };
+    task.listen(config.listen).await?;
+    Ok(task)
+}
+
+impl SwarmTask {
+    /// Serves commands and events until the handle is gone.
+    pub(crate) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        loop {
+            tokio::select! {
+                event = self.swarm.select_next_some() => self.on_event(event),
+                command = commands.recv() => match command {
+                    Some(command) => self.on_command(command),
+                    None => return,
+                },
+            }
+        }
+    }
+
+    fn on_command(&mut self, command: Command) {
+        // Whoever asked may have gone: a reply that nobody takes is no error.
+        match command {
+            Command::ListenAddrs(reply) => {
+                drop(reply.send(self.swarm.listeners().cloned().collect()));
+            }
+            Command::AnnouncedAddrs(reply) => drop(reply.send(self.announced())),
+            Command::Connect(addr, reply) => self.connect(addr, reply),
+            Command::Disconnect(peer, reply) => {
+                let result = self.swarm.disconnect_peer_id(peer);
+                drop(reply.send(result.map_err(|()| NetworkError::NotConnected { peer })));
+            }
+            Command::Peers(reply) => {
+                drop(reply.send(self.connections.values().cloned().collect()));
+            }
+            Command::KnownAddrs(reply) => drop(reply.send(self.known.all())),
+            Command::Punish(peer) => {
+                debug!(%peer, "disconnected for breaking bitswap's rules");
+                // Gone already is as good.
+                drop(self.swarm.disconnect_peer_id(peer));
+            }
+        }
+    }
+
+    fn announced(&self) -> Vec<Multiaddr> {
+        let mut addrs: Vec<Multiaddr> = self.announce.clone();
+        let more = self.swarm.listeners().chain(self.swarm.external_addresses());
+        for addr in more {
+            if !addrs.contains(addr) {
+                addrs.push(addr.clone());
+            }
+        }
+        addrs
+    }
+
+    fn connect(&mut self, addr: Multiaddr, reply: Reply<Result<PeerId, NetworkError>>) {
+        let target = addr.to_string();
+        let peer = peer_of(&addr);
+        if let Some(peer) = peer
+            && self.swarm.is_connected(&peer)
+        {
+            return drop(reply.send(Ok(peer)));
+        }
+        let waiter = DialWaiter { target, peer, reply };
+        if self.dials.len() >= DIAL_WAITERS_MAX {
+            return waiter.fail("too many dials under way".to_owned());
+        }
+        let options = match peer {
+            Some(peer) => {
+                let addrs = match addr.iter().count() {
+                    1 => self.known.of(&peer),
+                    _ => vec![addr],
+                };
+                DialOpts::peer_id(peer).addresses(addrs).condition(PeerCondition::Always).build()
+            }
+            None => DialOpts::unknown_peer_id().address(addr).build(),
+        };
+        let id = options.connection_id();
+        match self.swarm.dial(options) {
+            Ok(()) => drop(self.dials.insert(id, waiter)),
+            Err(error) => waiter.fail(describe(&error)),
+        }
+    }
+
+    fn on_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        match event {
+            SwarmEvent::Behaviour(event) => self.on_behaviour_event(event),
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
+                self.on_established(peer_id, connection_id, &endpoint);
+            }
+            SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, .. } => {
+                debug!(peer = %peer_id, ?cause, "connection closed");
+                self.connections.remove(&connection_id);
+            }
+            SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
+                if let Some(waiter) = self.dials.remove(&connection_id) {
+                    self.on_dial_failed(waiter, &error);
+                }
+            }
+            SwarmEvent::NewListenAddr { listener_id, address } => {
+                self.opening.remove(&listener_id);
+                info!(addr = %address, "listening");
+            }
+            SwarmEvent::ListenerClosed { listener_id, reason, .. } => {
+                self.on_listener_closed(listener_id, reason.err());
+            }
+            SwarmEvent::ListenerError { error, .. } => warn!(%error, "listener failed once"),
+            _ => {}
+        }
+    }
+
+    fn on_established(&mut self, id: PeerId, connection: ConnectionId, at: &ConnectedPoint) {
+        let direction = if at.is_dialer() { Direction::Outbound } else { Direction::Inbound };
+        let addr = without_peer(at.get_remote_address().clone());
+        if direction == Direction::Outbound {
+            self.known.insert(id, addr.clone());
+        }
+        // What another connection of this peer has taught holds here, too.
+        let known = self.connections.values().find(|info| info.id == id).cloned();
+        let info = match known {
+            Some(known) => PeerInfo { addr, direction, latency: None, ..known },
+            None => PeerInfo {
+                id,
+                addr,
+                direction,
+                latency: None,
+                agent: String::new(),
+                protocols: Vec::new(),
+                listen_addrs: Vec::new(),
+            },
+        };
+        self.connections.insert(connection, info);
+        if let Some(waiter) = self.dials.remove(&connection) {
+            drop(waiter.reply.send(Ok(id)));
+        }
+    }
+
+    fn on_dial_failed(&mut self, waiter: DialWaiter, error: &DialError) {
+        // The peer may have dialled here meanwhile, and then all is well.
+        match waiter.peer {
+            Some(peer) if self.swarm.is_connected(&peer) => drop(waiter.reply.send(Ok(peer))),
+            _ => waiter.fail(describe(error)),
+        }
+    }
+
+    fn on_behaviour_event(&mut self, event: BehaviourEvent) {
+        match event {
+            BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
+                self.on_identified(peer_id, info);
+            }
+            BehaviourEvent::Ping(ping::Event { connection, result: Ok(rtt), .. }) => {
+                if let Some(info) = self.connections.get_mut(&connection) {
+                    info.latency = Some(rtt);
+                }
+            }
+            BehaviourEvent::Mdns(mdns::Event::Discovered(found)) => self.on_discovered(found),
+            _ => {}
+        }
+    }
+
+    fn on_identified(&mut self, peer: PeerId, mut told: identify::Info) {
+        told.listen_addrs.truncate(ADDRS_PER_PEER_MAX);
+        told.agent_version.truncate(
+            told.agent_version.floor_char_boundary(AGENT_LEN_MAX.min(told.agent_version.len())),
+        );
+        let names = told.protocols.iter().take(PROTOCOLS_PER_PEER_MAX);
+        let protocols: Vec<String> = names.map(ToString::to_string).collect();
+        for addr in &told.listen_addrs {
+            self.known.insert(peer, without_peer(addr.clone()));
+        }
+        for info in self.connections.values_mut().filter(|info| info.id == peer) {
+            info.agent.clone_from(&told.agent_version);
+            info.protocols.clone_from(&protocols);
+            info.listen_addrs.clone_from(&told.listen_addrs);
+        }
+    }
+
+    fn on_discovered(&mut self, found: Vec<(PeerId, Multiaddr)>) {
+        for (peer, addr) in found {
+            self.known.insert(peer, without_peer(addr.clone()));
+            let options = DialOpts::peer_id(peer)
+                .condition(PeerCondition::DisconnectedAndNotDialing)
+                .addresses(vec![addr])
+                .build();
+            if let Err(error) = self.swarm.dial(options) {
+                debug!(%peer, %error, "did not dial a neighbour");
+            }
+        }
+    }
+}
+
+/// Longest agent version kept of a peer, in bytes.
+const AGENT_LEN_MAX: usize = 128;
+
+/// Protocols kept of a peer.
+const PROTOCOLS_PER_PEER_MAX: usize = 128;
+
+impl DialWaiter {
+    fn fail(self, reason: String) {
+        drop(self.reply.send(Err(NetworkError::Dial { target: self.target, reason })));
+    }
+}
+
+/// The peer at the end of an address, if it names one.
+fn peer_of(addr: &Multiaddr) -> Option<PeerId> {
+    match addr.iter().last() {
+        Some(Protocol::P2p(peer)) => Some(peer),
+        _ => None,
+    }
+}
+
+fn without_peer(mut addr: Multiaddr) -> Multiaddr {
+    if peer_of(&addr).is_some() {
+        addr.pop();
+    }
+    addr
+}
+
+/// All that a failed dial tells, in one line.
+fn describe(error: &DialError) -> String {
+    let DialError::Transport(attempts) = error else { return chain(error) };
+    let attempts = attempts.iter().map(|(addr, error)| format!("{addr}: {}", chain(error)));
+    attempts.collect::<Vec<_>>().join("; ")
+}
+
+/// An error with its causes; a cause that its parent already quotes is left out.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let more = inner.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = inner.source();
+    }
+    text
+}

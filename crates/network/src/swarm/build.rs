@@ -1,0 +1,92 @@
+//! Putting the swarm together: transports and behaviours.
+//!
+//! TCP and WebSocket take TLS or Noise, whichever the other side offers, with yamux, whose
+//! windows tune themselves; QUIC brings its own of each.
+//! Not here: what happens with the events (`swarm.rs`).
+
+use super::chain;
+use crate::{NetworkConfig, NetworkError, bitswap};
+use cairn_runtime::Tasks;
+use libp2p::{
+    Swarm, SwarmBuilder, connection_limits, identify, mdns, noise, ping,
+    swarm::{Config, NetworkBehaviour, behaviour::toggle::Toggle},
+    tcp, tls, yamux,
+};
+
+/// What Kubo calls the protocol family, and expects to hear.
+const PROTOCOL_VERSION: &str = "ipfs/0.1.0";
+
+/// All behaviours of the node's swarm.
+#[derive(NetworkBehaviour)]
+#[behaviour(prelude = "libp2p::swarm::derive_prelude")]
+pub(super) struct Behaviour {
+    limits: connection_limits::Behaviour,
+    identify: identify::Behaviour,
+    ping: ping::Behaviour,
+    mdns: Toggle<mdns::tokio::Behaviour>,
+    bitswap: bitswap::Behaviour,
+}
+
+/// Builds the swarm; its connections' tasks belong to `tasks`.
+pub(super) async fn swarm(
+    config: &NetworkConfig,
+    bitswap: bitswap::Behaviour,
+    tasks: &Tasks,
+) -> Result<Swarm<Behaviour>, NetworkError> {
+    let behaviour = behaviour(config, bitswap)?;
+    let security = (tls::Config::new, noise::Config::new);
+    let builder = SwarmBuilder::with_existing_identity(config.keypair.clone())
+        .with_tokio()
+        .with_tcp(tcp::Config::default().nodelay(true), security, yamux::Config::default)
+        .map_err(|error| failed("tcp", &error))?
+        .with_quic()
+        .with_dns()
+        .map_err(|error| failed("dns", &error))?
+        .with_websocket((tls::Config::new, noise::Config::new), yamux::Config::default)
+        .await
+        .map_err(|error| failed("websocket", &error))?
+        .with_behaviour(|_| behaviour)
+        .map_err(|never| match never {})?;
+    let tasks = tasks.clone();
+    let idle_timeout = config.idle_timeout;
+    let builder = builder.with_swarm_config(|_| {
+        Config::with_executor(move |work| tasks.spawn("network connection", work))
+            .with_idle_connection_timeout(idle_timeout)
+    });
+    Ok(builder.build())
+}
+
+fn behaviour(
+    config: &NetworkConfig,
+    bitswap: bitswap::Behaviour,
+) -> Result<Behaviour, NetworkError> {
+    let limits = connection_limits::ConnectionLimits::default()
+        .with_max_established(Some(config.limits.established_max))
+        .with_max_established_incoming(Some(config.limits.incoming_max))
+        .with_max_established_per_peer(Some(config.limits.per_peer_max))
+        .with_max_pending_incoming(Some(config.limits.pending_max))
+        .with_max_pending_outgoing(Some(config.limits.pending_max));
+    let told = identify::Config::new_with_signed_peer_record(
+        PROTOCOL_VERSION.to_owned(),
+        &config.keypair,
+    );
+    let told = told.with_agent_version(config.agent.clone()).with_push_listen_addr_updates(true);
+    let mdns = if config.mdns {
+        let peer = config.keypair.public().to_peer_id();
+        let mdns = mdns::tokio::Behaviour::new(mdns::Config::default(), peer);
+        Some(mdns.map_err(|error| failed("mdns", &error))?)
+    } else {
+        None
+    };
+    Ok(Behaviour {
+        limits: connection_limits::Behaviour::new(limits),
+        identify: identify::Behaviour::new(told),
+        ping: ping::Behaviour::default(),
+        mdns: Toggle::from(mdns),
+        bitswap,
+    })
+}
+
+fn failed(transport: &'static str, error: &dyn std::error::Error) -> NetworkError {
+    NetworkError::Transport { transport, reason: chain(error) }
+}

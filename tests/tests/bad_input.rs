@@ -1,0 +1,475 @@
+//! Bad input and bad luck: a clear failure that names the object, and nothing lost or wrong.
+
+use cairn_tests::{Daemon, Home, Outcome, http, say_skipped, tree};
+use std::{
+    ffi::OsStr,
+    fs,
+    io::Write as _,
+    os::unix::{
+        fs::{PermissionsExt as _, symlink},
+        net::UnixListener,
+        process::CommandExt as _,
+    },
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// Size of the disk that [`on_small_disk`] makes.
+const SMALL_DISK: &str = "32m";
+
+fn add(home: &Home, path: &Path) -> Outcome {
+    home.run(["add", "-Q", "-r", "-H"].map(OsStr::new).into_iter().chain([path.as_os_str()]))
+}
+
+fn packs(home: &Home) -> Vec<PathBuf> {
+    let folder = fs::read_dir(home.repo().join("blocks")).expect("there are packs");
+    folder.map(|entry| entry.expect("a folder can be read").path()).collect()
+}
+
+/// Turns one bit of the stored copy of `bytes`.
+fn corrupt(home: &Home, bytes: &[u8]) {
+    let mark = &bytes[bytes.len() / 2..][..64];
+    let find = |pack: &PathBuf| {
+        let stored = fs::read(pack).expect("a pack can be read");
+        stored.windows(mark.len()).position(|window| window == mark)
+    };
+    let found = packs(home).into_iter().find_map(|pack| Some((find(&pack)?, pack)));
+    let (at, pack) = found.expect("the bytes are in a pack");
+    let mut stored = fs::read(&pack).expect("a pack can be read");
+    stored[at + 5] ^= 0x10;
+    fs::write(&pack, stored).expect("a pack can be written");
+}
+
+#[test]
+fn a_corrupt_block_is_never_served() {
+    let home = Home::new();
+    let mut random = tree::Random::new(81);
+    let (good, bad) = (random.bytes(100_000), random.bytes(100_000));
+    let good_cid = home.add(&home.file("good", &good));
+    let bad_cid = home.add(&home.file("bad", &bad));
+    corrupt(&home, &bad);
+
+    let cat = home.run(["--offline", "cat", &bad_cid]);
+    assert!(cat.failure().contains(&bad_cid), "{}", cat.stderr);
+    assert!(bad.starts_with(&cat.stdout), "not one wrong byte");
+    assert_eq!(home.run(["--offline", "cat", &good_cid]).stdout, good, "others are not touched");
+    assert!(!home.run(["--offline", "block", "get", &bad_cid]).failure().is_empty());
+
+    let daemon = home.daemon_with(&["--offline"]);
+    let served = http::get(daemon.gateway, &format!("/ipfs/{bad_cid}"));
+    assert!(served.status != 200 || !served.whole, "{}", served.status);
+    assert_eq!(http::get(daemon.gateway, &format!("/ipfs/{good_cid}")).body, good);
+    // Adding the same file again mends it.
+    home.add(&home.path("bad"));
+    assert_eq!(home.run(["cat", &bad_cid]).stdout, bad);
+}
+
+#[test]
+fn a_corrupt_block_is_fetched_again_from_a_peer() {
+    let (home, other) = (Home::new(), Home::new());
+    let bytes = tree::Random::new(82).bytes(100_000);
+    let cid = home.add(&home.file("a", &bytes));
+    assert_eq!(other.add(&other.file("a", &bytes)), cid);
+    corrupt(&home, &bytes);
+    let (_daemon, peer) = (home.daemon(), other.daemon());
+    home.run(["swarm", "connect", &peer.tcp_addr()]).text();
+    assert_eq!(home.run(["cat", &cid]).stdout, bytes);
+}
+
+#[test]
+fn a_peer_never_gets_a_corrupt_block() {
+    let (home, other) = (Home::new(), Home::new());
+    let bytes = tree::Random::new(83).bytes(100_000);
+    let cid = home.add(&home.file("a", &bytes));
+    corrupt(&home, &bytes);
+    let (daemon, _other) = (home.daemon(), other.daemon());
+    other.run(["swarm", "connect", &daemon.tcp_addr()]).text();
+    let cat = other.run(["cat", "--timeout=3s", &cid]);
+    assert!(!cat.failure().is_empty() && cat.stdout.is_empty(), "{cat:?}");
+}
+
+#[test]
+fn packs_that_end_too_early_lose_their_tail_only() {
+    let home = Home::new();
+    let mut random = tree::Random::new(84);
+    let bytes = random.bytes(50_000);
+    let cid = home.add(&home.file("first", &bytes));
+    home.add(&home.file("second", random.bytes(50_000)));
+    let pack = packs(&home).pop().expect("there is a pack");
+    let mut file = fs::OpenOptions::new().append(true).open(pack).expect("a pack can be opened");
+    file.write_all(&random.bytes(1000)).expect("rubbish can be appended");
+    assert_eq!(home.run(["cat", &cid]).stdout, bytes);
+    let third = random.bytes(50_000);
+    let cid = home.add(&home.file("third", &third));
+    assert_eq!(home.run(["cat", &cid]).stdout, third);
+}
+
+#[test]
+fn a_lost_index_is_made_again() {
+    let home = Home::new();
+    let source = home.path("source");
+    tree::make(&source, 85);
+    let root = home.add(&source);
+    fs::remove_file(home.repo().join("index")).expect("there is an index");
+    let target = home.path("target");
+    home.run(["get".as_ref(), root.as_ref(), "-o".as_ref(), target.as_os_str()]).text();
+    tree::assert_same(&source, &target);
+}
+
+#[test]
+fn a_second_daemon_is_refused() {
+    let home = Home::new();
+    let daemon = home.daemon();
+    let second = home.run(["daemon"]);
+    let said = second.failure();
+    assert!(said.contains("lock") || said.contains("running"), "{said}");
+    assert_eq!(daemon.rpc("id")["ID"], home.config()["Identity"]["PeerID"], "the first goes on");
+    assert!(home.repo().join("api").exists(), "and is still found");
+}
+
+#[test]
+fn a_repository_of_kubo_is_left_alone() {
+    let home = Home::empty();
+    let repo = home.repo();
+    for (name, text) in [
+        ("version", "16\n"),
+        ("datastore_spec", "{\"mounts\":[],\"type\":\"mount\"}"),
+        ("blocks/SHARDING", "/repo/flatfs/shard/v1/next-to-last/2\n"),
+        ("config", "{\"Identity\":{\"PeerID\":\"12D3KooW\"},\"Datastore\":{\"Spec\":{}}}"),
+    ] {
+        tree::write(&repo.join(name), text.as_bytes());
+    }
+    let before = tree::read(&repo);
+    let file = home.file("a", "a");
+    for args in [
+        &[OsStr::new("daemon")][..],
+        &[OsStr::new("daemon"), OsStr::new("--init")],
+        &[OsStr::new("add"), file.as_os_str()],
+        &[OsStr::new("init")],
+        &[OsStr::new("cat"), OsStr::new("QmUNLLsPACCz1vLxQVkXqqLX5R1X345qqfHbsf67hvA3Nn/a")],
+    ] {
+        let refused = home.run(args);
+        assert!(refused.failure().contains("cairn migrate"), "{refused:?}");
+        tree::assert_same_entries(&before, &tree::read(&repo));
+    }
+}
+
+#[test]
+fn a_newer_format_is_refused() {
+    let home = Home::new();
+    home.add(&home.file("a", "a"));
+    fs::write(home.repo().join("version"), "999\n").expect("a version can be written");
+    let before = tree::read(&home.repo());
+    for args in [&["daemon"][..], &["pin", "ls"], &["init"]] {
+        let refused = home.run(args);
+        let said = refused.failure();
+        assert!(args[0] == "init" || said.contains("999"), "{said}");
+    }
+    tree::assert_same_entries(&before, &tree::read(&home.repo()));
+}
+
+#[test]
+fn garbage_is_named() {
+    let home = Home::new();
+    let cid = home.add(&home.file("a", "a file"));
+    let _daemon = home.daemon();
+    let below = format!("/ipfs/{cid}/below");
+    for (args, part) in [
+        (&["cat", "garbage"][..], "garbage"),
+        (&["cat", "Qm"], "Qm"),
+        (&["cat", "QmT78zSuBmuS4z925WZfrqQ1qHaJ56DQaTfyMUF7F8ff5O"], "ff5O"),
+        (&["cat", "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52z"], "a4s52z"),
+        (&["cat", "/ipfs/"], "/ipfs/"),
+        (&["cat", "../../etc/passwd"], "passwd"),
+        (&["cat", &below], "below"),
+        (&["ls", "/ipns/"], "/ipns/"),
+        (&["get", "b"], "b"),
+        (&["block", "get", "zzzz"], "zzzz"),
+        (&["block", "stat", "\u{1b}[31mred"], "red"),
+        (&["pin", "add", "garbage"], "garbage"),
+        (&["refs", "garbage"], "garbage"),
+        (&["swarm", "connect", "garbage"], "garbage"),
+        (&["swarm", "connect", "/ip4/999.0.0.1/tcp/1"], "999.0.0.1"),
+        (&["swarm", "connect", "/ip4/127.0.0.1/tcp/1/p2p/garbage"], "garbage"),
+        (&["add", "/nowhere/at/all"], "/nowhere/at/all"),
+        (&["add", "--chunker=size-0", "/etc/hostname"], "size-0"),
+        (&["add", "--chunker=size-99999999999", "/etc/hostname"], "99999999999"),
+        (&["add", "--hash=nosuchhash", "/etc/hostname"], "nosuchhash"),
+        (&["config", "No.Such.Key"], "No.Such.Key"),
+    ] {
+        let outcome = home.run(args);
+        assert!(matches!(outcome.code, Some(1 | 2)), "{outcome:?}");
+        assert!(outcome.stderr.contains(part), "{outcome:?}");
+        assert!(!outcome.stderr.contains('\u{1b}'), "no escapes on a terminal: {outcome:?}");
+        assert!(!outcome.stderr.contains("panicked"), "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_config_that_is_no_json_is_named() {
+    let home = Home::new();
+    let config = home.repo().join("config");
+    fs::write(&config, "{ \"Addresses\": ").expect("a config can be written");
+    for args in [&["daemon"][..], &["pin", "ls"]] {
+        assert!(home.run(args).failure().contains("config"));
+    }
+    fs::write(&config, "{\"Identity\":{\"PeerID\":\"12D3KooW\",\"PrivKey\":\"rubbish\"}}")
+        .expect("a config can be written");
+    assert!(home.run(["daemon"]).failure().contains("Identity"));
+}
+
+#[test]
+fn what_is_no_file_is_named() {
+    let home = Home::new();
+    let socket = home.path("with a socket");
+    fs::create_dir(&socket).expect("a folder can be made");
+    let _listener = UnixListener::bind(socket.join("socket")).expect("a socket can be bound");
+    let refused = add(&home, &socket);
+    assert!(refused.failure().contains("socket"), "{refused:?}");
+
+    let pipe = home.path("with a pipe");
+    fs::create_dir(&pipe).expect("a folder can be made");
+    let made = Command::new("mkfifo").arg(pipe.join("pipe")).status();
+    assert!(made.is_ok_and(|status| status.success()), "a pipe can be made");
+    let refused = add(&home, &pipe);
+    assert!(refused.failure().contains("pipe"), "{refused:?}");
+
+    let folder = home.path("a folder");
+    fs::create_dir(&folder).expect("a folder can be made");
+    let refused = home.run(["add".as_ref(), folder.as_os_str()]);
+    assert!(refused.failure().contains("a folder") && refused.stderr.contains("-r"), "{refused:?}");
+}
+
+#[test]
+fn an_unreadable_file_is_named_and_nothing_is_pinned() {
+    /// The user called nobody, who may read as little as anyone.
+    const NOBODY: u32 = 65534;
+    let home = Home::new();
+    let before = home.run(["pin", "ls", "--type=recursive"]).text();
+    let folder = home.path("tree");
+    for index in 0..50 {
+        tree::write(&folder.join(format!("file {index}")), &[index; 1000]);
+    }
+    tree::write(&folder.join("secret"), b"secret");
+    let mode = fs::Permissions::from_mode(0o000);
+    fs::set_permissions(folder.join("secret"), mode).expect("a mode can be set");
+
+    // Root reads everything, so the command runs as nobody where the tests run as root.
+    let root = rustix::process::getuid().is_root();
+    let program = if root { home.path("cairn-copy") } else { cairn_tests::binary() };
+    if root {
+        fs::copy(cairn_tests::binary(), &program).expect("the binary can be copied");
+        give(&home.path(""), NOBODY);
+        std::os::unix::fs::chown(folder.join("secret"), Some(0), Some(0)).expect("as root");
+    }
+    let mut command = home.command_of(&program);
+    command.args(["add", "-Q", "-r"]).arg(&folder);
+    if root {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    let output = command.output().expect("it starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("secret"), "{said}");
+    assert_eq!(home.run(["pin", "ls", "--type=recursive"]).text(), before);
+}
+
+fn give(path: &Path, user: u32) {
+    std::os::unix::fs::lchown(path, Some(user), Some(user)).expect("root may give files away");
+    if path.is_dir() && !path.is_symlink() {
+        for entry in fs::read_dir(path).expect("a folder can be read") {
+            give(&entry.expect("a folder can be read").path(), user);
+        }
+    }
+}
+
+/// Starts a daemon whose repository lies on a small disk of its own; `None` where that is not
+/// allowed. The disk is seen by the daemon only, so it goes away with it.
+fn on_small_disk(home: &Home) -> Option<Daemon> {
+    let options = if rustix::process::getuid().is_root() { "-m" } else { "-rm" };
+    let mut mount = Command::new("unshare");
+    mount.args([options, "mount", "-t", "tmpfs", "none", "/mnt"]);
+    if !mount.output().is_ok_and(|output| output.status.success()) {
+        return None;
+    }
+    let seed = home.path("seed");
+    fs::rename(home.repo(), &seed).expect("a folder can be renamed");
+    fs::create_dir(home.repo()).expect("a folder can be made");
+    let mut command = home.command_of(Path::new("unshare"));
+    let script =
+        "mount -t tmpfs -o size=\"$0\" none \"$1\" && cp -a \"$2/.\" \"$1\" && exec \"$3\" daemon";
+    command.args([options, "sh", "-c", script, SMALL_DISK]);
+    command.args([home.repo(), seed, cairn_tests::binary()]);
+    Some(Daemon::start(&mut command))
+}
+
+#[test]
+fn a_full_disk_stops_writes_and_nothing_else() {
+    let home = Home::new();
+    let Some(daemon) = on_small_disk(&home) else {
+        return say_skipped("this machine does not allow a mount, so no disk can be full");
+    };
+    let post = |bytes: &[u8]| http::post_file(daemon.api, "/api/v0/add?progress=false", "f", bytes);
+    let hash = |text: &str| {
+        let value: serde_json::Value = serde_json::from_str(text.trim()).expect("JSON");
+        value["Hash"].as_str().expect("a CID").to_owned()
+    };
+    let mut random = tree::Random::new(86);
+    let small = random.bytes(300_000);
+    let kept = hash(&post(&small).text());
+
+    let large = random.bytes(40_000_000);
+    let refused = post(&large);
+    let told = format!("{}{:?}", refused.text(), refused.trailers).to_lowercase();
+    let failed = refused.status != 200 || !refused.whole || !refused.trailers.is_empty();
+    assert!(failed && !told.contains("\"hash\""), "{} {told}", refused.status);
+    assert!(!refused.whole || told.contains("space"), "{told}");
+    let read = http::post(daemon.api, &format!("/api/v0/cat?arg={kept}"));
+    assert!(read.body == small, "what was there can still be read");
+
+    // Fill the rest by hand, then make room: writes go on without a restart.
+    let disk = PathBuf::from(format!("/proc/{}/root", daemon.id()));
+    let filler = disk.join(home.repo().strip_prefix("/").expect("absolute")).join("filler");
+    let mut file = fs::File::create(&filler).expect("the disk can be reached");
+    while file.write_all(&[1; 4096]).is_ok() {}
+    drop(file);
+    assert!(!post(&random.bytes(2_000_000)).text().contains("\"Hash\""), "the disk is full");
+    fs::remove_file(&filler).expect("a file can be removed");
+    let after = random.bytes(300_000);
+    let cid = hash(&post(&after).text());
+    assert_eq!(http::post(daemon.api, &format!("/api/v0/cat?arg={cid}")).body, after);
+    assert_eq!(daemon.stop().code(), Some(0));
+}
+
+/// Folders that no honest program makes, built by hand.
+mod hostile {
+    use cairn_tests::Home;
+
+    fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+        assert!(bytes.len() < 128, "one byte of length is enough here");
+        let mut out = vec![(number << 3) | 2, bytes.len() as u8];
+        out.extend_from_slice(bytes);
+        out
+    }
+
+    /// A CIDv1 in base32 as bytes.
+    fn decode(cid: &str) -> Vec<u8> {
+        let alphabet = b"abcdefghijklmnopqrstuvwxyz234567";
+        let (mut bits, mut count, mut bytes) = (0_u32, 0, Vec::new());
+        for letter in cid.strip_prefix('b').expect("base32").bytes() {
+            let value = alphabet.iter().position(|of| *of == letter).expect("base32");
+            bits = (bits << 5) | value as u32;
+            count += 5;
+            if count >= 8 {
+                count -= 8;
+                bytes.push((bits >> count) as u8);
+            }
+        }
+        bytes
+    }
+
+    fn put(home: &Home, codec: &str, bytes: Vec<u8>) -> String {
+        home.run_with(["block", "put", "--cid-codec", codec], bytes).text()
+    }
+
+    /// A folder with `entries` (name, CID) as they are, in this order.
+    pub(crate) fn folder(home: &Home, entries: &[(&str, &str)]) -> String {
+        let mut node = Vec::new();
+        for (name, cid) in entries {
+            let mut link = field(1, &decode(cid));
+            link.extend(field(2, name.as_bytes()));
+            link.extend([3 << 3, 1]);
+            node.extend(field(2, &link));
+        }
+        node.extend(field(1, &[8, 1]));
+        put(home, "dag-pb", node)
+    }
+
+    /// A symlink to `target`.
+    pub(crate) fn symlink(home: &Home, target: &str) -> String {
+        let mut data = vec![8, 4];
+        data.extend(field(2, target.as_bytes()));
+        put(home, "dag-pb", field(1, &data))
+    }
+
+    /// A file with these few bytes.
+    pub(crate) fn file(home: &Home, text: &str) -> String {
+        put(home, "raw", text.as_bytes().to_vec())
+    }
+}
+
+#[test]
+fn get_never_writes_outside_its_target() {
+    let home = Home::new();
+    let outside = home.path("outside");
+    tree::write(&outside.join("mine"), b"mine");
+    let evil = hostile::file(&home, "evil");
+    let inner = hostile::folder(&home, &[("mine", &evil), ("new", &evil)]);
+    let out = outside.to_str().expect("a path is text");
+    let link = hostile::symlink(&home, out);
+    let up = hostile::symlink(&home, "..");
+    let absolute = format!("{out}/new");
+    let cases: &[(&str, &[(&str, &str)])] = &[
+        ("the folder above", &[("..", &inner)]),
+        ("a path upwards", &[("../outside/new", &evil)]),
+        ("an absolute path", &[(&absolute, &evil)]),
+        ("a path", &[("a/../../outside/new", &evil)]),
+        ("this folder", &[(".", &inner)]),
+        ("no name", &[("", &inner)]),
+        ("a symlink, then what lies behind it", &[("x", &link), ("x", &inner)]),
+        ("a symlink upwards, then a path through it", &[("x", &up), ("x/outside/new", &evil)]),
+    ];
+    let _daemon = home.daemon_with(&["--offline"]);
+    for (index, (name, entries)) in cases.iter().enumerate() {
+        let root = hostile::folder(&home, entries);
+        let target = home.path(&format!("targets/{index}"));
+        fs::create_dir_all(home.path("targets")).expect("a folder can be made");
+        let outcome = home.run(["get".as_ref(), root.as_ref(), "-o".as_ref(), target.as_os_str()]);
+        assert!(matches!(outcome.code, Some(0 | 1)), "{name}: {outcome:?}");
+        assert!(!outcome.stderr.contains("panicked"), "{name}: {outcome:?}");
+        let found = tree::read(&outside);
+        assert_eq!(found.len(), 1, "{name}: {:?}", found.keys());
+        assert_eq!(fs::read(outside.join("mine")).expect("still there"), b"mine", "{name}");
+        for entry in fs::read_dir(home.path("targets")).expect("a folder can be read") {
+            let entry = entry.expect("a folder can be read").file_name();
+            let number = entry.to_string_lossy().parse::<usize>();
+            assert!(number.is_ok_and(|number| number <= index), "{name}: {entry:?}");
+        }
+    }
+}
+
+#[test]
+fn get_does_not_follow_a_symlink_that_waits_for_it() {
+    let home = Home::new();
+    let source = home.path("source");
+    tree::write(&source.join("x/file"), b"new");
+    let root = home.add(&source);
+    let (target, outside) = (home.path("target"), home.path("outside"));
+    fs::create_dir(&target).expect("a folder can be made");
+    tree::write(&outside.join("mine"), b"mine");
+    symlink(&outside, target.join("x")).expect("a symlink can be made");
+    home.run(["get".as_ref(), root.as_ref(), "-o".as_ref(), target.as_os_str()]);
+    assert_eq!(tree::read(&outside).len(), 1, "nothing went through the symlink");
+}
+
+#[test]
+fn a_block_that_lies_is_not_a_file() {
+    let home = Home::new();
+    for (name, bytes) in [
+        ("no protobuf", &b"\xff\xff\xff\xff"[..]),
+        ("a length beyond the end", b"\x0a\x7f\x08\x02"),
+        ("a file that claims a petabyte", b"\x0a\x0a\x08\x02\x18\x80\x80\x80\x80\x80\x80\x80\x02"),
+        ("an unknown type", b"\x0a\x02\x08\x63"),
+    ] {
+        let put = home.run_with(["block", "put", "--cid-codec", "dag-pb"], bytes.to_vec());
+        if put.code != Some(0) {
+            continue; // Refused at the door is as good.
+        }
+        let cid = put.text();
+        for args in [&["cat", &cid][..], &["ls", &cid], &["get", &cid, "-o", "/dev/null/x"]] {
+            let outcome = home.run(args);
+            assert_eq!(outcome.code, Some(1), "{name}: {outcome:?}");
+            assert!(!outcome.stderr.contains("panicked"), "{name}: {outcome:?}");
+        }
+    }
+}
