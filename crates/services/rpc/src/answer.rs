@@ -14,9 +14,8 @@ use futures::{FutureExt as _, Stream, future::BoxFuture};
 use serde::Serialize;
 use std::{
     fmt,
-    path::PathBuf,
     pin::Pin,
-    sync::OnceLock,
+    sync::{Mutex, OnceLock, PoisonError},
     task::{Context, Poll},
 };
 use tokio::sync::mpsc;
@@ -29,8 +28,6 @@ pub const OUTPUTS_MAX: usize = 16;
 pub struct Host {
     /// The node, unless the command needs none.
     pub node: Option<Node>,
-    /// The repository's directory.
-    pub repo: PathBuf,
     /// Whether this process is a daemon.
     pub is_daemon: bool,
 }
@@ -48,8 +45,8 @@ pub struct Call {
     pub(crate) blocks: OnceLock<Blocks>,
 }
 
-/// The files of a request. Reading them blocks.
-pub struct Files(pub AddEntries);
+/// The files of a request, until they are taken; the lock only makes the call shareable.
+struct Files(Mutex<AddEntries>);
 
 impl fmt::Debug for Files {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -76,7 +73,8 @@ impl Call {
     pub fn take_files(&mut self) -> Result<AddEntries, RpcError> {
         let name = self.request.command().file_argument().map_or("file", |argument| argument.name);
         let missing = || RpcError::request(format!("file argument '{name}' is required"));
-        self.files.take().map(|files| files.0).ok_or_else(missing)
+        let files = self.files.take().ok_or_else(missing)?;
+        Ok(files.0.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -233,7 +231,7 @@ pub fn start(request: Request, files: Option<AddEntries>, host: Host) -> Result<
     let timeout = request.timeout()?;
     let (sender, outputs) = mpsc::channel(OUTPUTS_MAX);
     let out = Emitter(sender);
-    let files = files.map(Files);
+    let files = files.map(|files| Files(Mutex::new(files)));
     let work = run(Call { request, host, out, files, blocks: OnceLock::new() });
     let work = match timeout {
         None => work,

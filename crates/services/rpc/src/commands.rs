@@ -15,6 +15,7 @@ mod config;
 mod get;
 mod id;
 mod ls;
+mod own;
 pub mod pin;
 mod refs;
 mod repo;
@@ -28,6 +29,8 @@ use crate::command::Command;
 
 /// Every command, in the order of help.
 pub const COMMANDS: &[&Command] = &[
+    &own::INIT,
+    &own::DAEMON,
     &add::COMMAND,
     &cat::COMMAND,
     &get::COMMAND,
@@ -71,6 +74,7 @@ pub const COMMANDS: &[&Command] = &[
     &config::COMMAND,
     &config::show::COMMAND,
     &config::replace::COMMAND,
+    &own::CONFIG_EDIT,
     &config::profile::GROUP,
     &config::profile::APPLY,
     &commands::COMMAND,

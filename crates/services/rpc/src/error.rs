@@ -111,10 +111,8 @@ impl RpcError {
             429 => Fault::Busy,
             _ => Fault::Failed,
         };
-        let message = serde_json::from_slice::<ErrorBody>(body).map_or_else(
-            |_| String::from_utf8_lossy(body).trim().to_owned(),
-            |body| body.message,
-        );
+        let message = serde_json::from_slice::<ErrorBody>(body)
+            .map_or_else(|_| String::from_utf8_lossy(body).trim().to_owned(), |body| body.message);
         let message = if message.is_empty() { format!("HTTP status {status}") } else { message };
         Self { fault, message }
     }

@@ -24,7 +24,9 @@ pub(crate) async fn read_next(
         let mut bytes = Vec::new();
         file.take(len_max as u64 + 1).read_to_end(&mut bytes)?;
         if bytes.len() > len_max {
-            return Err(RpcError::request(format!("the file is over the limit of {len_max} bytes")));
+            return Err(RpcError::request(format!(
+                "the file is over the limit of {len_max} bytes"
+            )));
         }
         Ok(Some((bytes, files)))
     })

@@ -18,7 +18,7 @@ mod paths;
 mod request;
 mod text;
 
-pub use answer::{Answer, Call, Emitter, Files, Host, Output, StreamHead, start};
+pub use answer::{Answer, Call, Emitter, Host, Output, StreamHead, start};
 pub use command::{Argument, ArgumentKind, Command, GLOBAL, Handler, Kind, Needs, Opt};
 pub use commands::{COMMANDS, add::AddAnswer, find, pin::add::PinAddAnswer};
 pub use error::{ErrorBody, Fault, RpcError};
@@ -27,3 +27,6 @@ pub use text::{CidText, Render, Text, each, escape, human_len};
 
 /// The version that the API tells.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The version of the repository's format; a test compares it with a repository's own.
+pub const REPO_VERSION: u64 = 1;

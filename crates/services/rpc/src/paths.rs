@@ -40,7 +40,9 @@ impl Call {
             return Ok(resolved);
         }
         let rest = resolved.remaining.join("/");
-        Err(RpcError::unsupported(&format!("{text}: the path {rest:?} inside a block of this codec")))
+        Err(RpcError::unsupported(&format!(
+            "{text}: the path {rest:?} inside a block of this codec"
+        )))
     }
 
     /// Follows an argument to a CID without reading the block it ends at, where that is possible.

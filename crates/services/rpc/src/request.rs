@@ -254,8 +254,13 @@ mod tests {
 
     #[test]
     fn reads_numbers_and_switches() {
-        let rows =
-            [("12", Some(12)), ("-1", Some(-1)), ("0644", Some(0o644)), ("0x10", Some(16)), ("0", Some(0))];
+        let rows = [
+            ("12", Some(12)),
+            ("-1", Some(-1)),
+            ("0644", Some(0o644)),
+            ("0x10", Some(16)),
+            ("0", Some(0)),
+        ];
         for (text, expected) in rows {
             assert_eq!(int_of(text), expected, "{text:?}");
         }

@@ -107,7 +107,8 @@ pub const BASES: &[(char, &str, Base)] = &[
 pub fn base_of(name: &str) -> Result<Base, RpcError> {
     let prefix = |prefix: char| name.chars().eq([prefix]);
     let row = BASES.iter().find(|(code, known, _)| *known == name || prefix(*code));
-    row.map(|row| row.2).ok_or_else(|| RpcError::request(format!("unsupported multibase encoding: {name:?}")))
+    row.map(|row| row.2)
+        .ok_or_else(|| RpcError::request(format!("unsupported multibase encoding: {name:?}")))
 }
 
 /// How CIDs are written in answers.
@@ -277,7 +278,10 @@ mod tests {
 
     #[test]
     fn lines_columns_up() {
-        let rows = vec![vec!["a".into(), "1".into(), "x".into()], vec!["bcd".into(), "22".into(), "y/".into()]];
+        let rows = vec![
+            vec!["a".into(), "1".into(), "x".into()],
+            vec!["bcd".into(), "22".into(), "y/".into()],
+        ];
         assert_eq!(columns(&rows, 0, 1), "a   1  x\nbcd 22 y/\n");
     }
 }

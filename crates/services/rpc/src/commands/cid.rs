@@ -8,7 +8,11 @@ pub(super) mod codecs;
 pub(super) mod format;
 pub(super) mod hashes;
 
-use crate::{command::{Command, Opt}, text::{Render, each}, Request};
+use crate::{
+    Request,
+    command::{Command, Opt},
+    text::{Render, each},
+};
 use serde::{Deserialize, Serialize};
 
 /// The group's row of the table.

@@ -2,7 +2,12 @@
 
 pub(super) mod completion;
 
-use crate::{Call, RpcError, command::{Command, Needs, Opt}, commands::COMMANDS, text::each};
+use crate::{
+    Call, RpcError,
+    command::{Command, Needs, Opt},
+    commands::COMMANDS,
+    text::each,
+};
 use serde::{Deserialize, Serialize};
 
 /// The row of the table.
@@ -53,16 +58,24 @@ impl Tree {
         let row = COMMANDS.iter().find(|command| command.path == path);
         let depth = if path.is_empty() { 1 } else { path.split(' ').count() + 1 };
         let below = |command: &&&Command| {
-            let inside = path.is_empty() || command.path.strip_prefix(path).is_some_and(|rest| rest.starts_with(' '));
+            let inside = path.is_empty()
+                || command.path.strip_prefix(path).is_some_and(|rest| rest.starts_with(' '));
             inside && command.path.split(' ').count() == depth
         };
         let options = row.map_or(crate::command::GLOBAL, |command| command.options);
         let names = |option: &Opt| Names {
-            names: std::iter::once(&option.long).chain(option.aliases).map(|&n| n.to_owned()).collect(),
+            names: std::iter::once(&option.long)
+                .chain(option.aliases)
+                .map(|&n| n.to_owned())
+                .collect(),
         };
         Self {
             name: name.to_owned(),
-            subcommands: COMMANDS.iter().filter(below).map(|c| Self::of(c.path, c.name())).collect(),
+            subcommands: COMMANDS
+                .iter()
+                .filter(below)
+                .map(|c| Self::of(c.path, c.name()))
+                .collect(),
             options: options.iter().map(names).collect(),
             show_options: false,
         }

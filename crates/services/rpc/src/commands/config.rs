@@ -12,7 +12,10 @@ use crate::{
     command::{Argument, Command, Opt},
     text::{each, human_json},
 };
-use cairn_node::{Node, config::{ValueFormat, parse_value}};
+use cairn_node::{
+    Node,
+    config::{ValueFormat, parse_value},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

@@ -58,7 +58,8 @@ async fn run(call: Call) -> Result<(), RpcError> {
         content(&mut packer, call.blocks()?, &resolved.block, entry.len).await?;
     } else {
         let name = argument.trim_end_matches('/').rsplit('/').next().unwrap_or("").to_owned();
-        pack(&mut packer, call.blocks()?, Item { path: name, block: resolved.block, depth: 0 }).await?;
+        pack(&mut packer, call.blocks()?, Item { path: name, block: resolved.block, depth: 0 })
+            .await?;
         packer.end().await?;
     }
     packer.finish().await
@@ -116,7 +117,12 @@ async fn require(blocks: &Blocks, cid: &cairn_block::Cid) -> Result<Block, RpcEr
     Ok(blocks.require(cid).await?)
 }
 
-async fn content(packer: &mut Packer, blocks: Blocks, block: &Block, len: u64) -> Result<(), RpcError> {
+async fn content(
+    packer: &mut Packer,
+    blocks: Blocks,
+    block: &Block,
+    len: u64,
+) -> Result<(), RpcError> {
     let mut pieces = pin!(cairn_unixfs::read(blocks, block, 0..u64::MAX));
     let mut packed = 0;
     while let Some(piece) = pieces.next().await {

@@ -18,7 +18,8 @@ pub const COMMAND: Command = Command {
     arguments: &[Argument::text("peerid", "The peer to show (default: this node)").optional()],
     options: &[
         Opt::text("format", "Pattern to print").or(&["f"]),
-        Opt::text("peerid-base", "Form of peer IDs: b58mh, or a multibase for CIDs").default("b58mh"),
+        Opt::text("peerid-base", "Form of peer IDs: b58mh, or a multibase for CIDs")
+            .default("b58mh"),
     ],
     run: Some(|call| Box::pin(run(call))),
     text: Some(|request| {
@@ -131,7 +132,8 @@ async fn of_other(call: &Call, peer: PeerId) -> Result<Answer, RpcError> {
              want to convert --peerid-base, pass --offline option",
         ));
     };
-    let address = format!("/p2p/{peer}").parse().map_err(|_| RpcError::request("invalid peer id"))?;
+    let address =
+        format!("/p2p/{peer}").parse().map_err(|_| RpcError::request("invalid peer id"))?;
     network.connect(address).await.map_err(|error| RpcError::of(&error))?;
     let info = network.peers().await.into_iter().find(|info| info.id == peer);
     info.map(|info| of_peer(&info)).ok_or_else(|| RpcError::failed(format!("{peer} has gone")))
@@ -175,6 +177,9 @@ mod tests {
         };
         assert_eq!(answer.formatted("<id>\\t<addrs>\\n<protocols>"), "12D3\t/a\n/b\n");
         let json = serde_json::to_string(&answer).unwrap();
-        assert!(json.starts_with(r#"{"ID":"12D3","PublicKey":"KEY","Addresses":["/a","/b"],"#), "{json}");
+        assert!(
+            json.starts_with(r#"{"ID":"12D3","PublicKey":"KEY","Addresses":["/a","/b"],"#),
+            "{json}"
+        );
     }
 }

@@ -192,7 +192,8 @@ fn inspect(link: &mut Link, block: &Block) {
     };
     link.size = if link.kind == 2 { entry.len } else { 0 };
     link.mode = entry.mode.map_or(0, |mode| mode | bits);
-    link.mod_time = entry.mtime.map(|mtime| mode::rfc3339(mtime.secs, mtime.nanos)).unwrap_or_default();
+    link.mod_time =
+        entry.mtime.map(|mtime| mode::rfc3339(mtime.secs, mtime.nanos)).unwrap_or_default();
 }
 
 /// Writes the listing: in columns when it comes whole, line by line when it streams.
@@ -233,7 +234,8 @@ impl Table {
         }
         if self.request.flag("headers") {
             let (long, size) = (self.request.flag("long"), self.request.flag("size"));
-            let names = [("Mode", long), ("Hash", true), ("Size", size), ("ModTime", long), ("Name", true)];
+            let names =
+                [("Mode", long), ("Hash", true), ("Size", size), ("ModTime", long), ("Name", true)];
             let shown = names.into_iter().filter(|name| name.1);
             self.rows.push(shown.map(|name| name.0.to_owned()).collect());
         }

@@ -24,7 +24,8 @@ pub const COMMAND: Command = Command {
     help: "Prints the CID of each link. With --recursive, every block below is fetched.",
     arguments: &[Argument::text("ipfs-path", "What to list the links of").many().or_stdin()],
     options: &[
-        Opt::text("format", "Pattern to print; it may hold <src>, <dst> and <linkname>").default("<dst>"),
+        Opt::text("format", "Pattern to print; it may hold <src>, <dst> and <linkname>")
+            .default("<dst>"),
         Opt::flag("edges", "Print `from -> to`").or(&["e"]),
         Opt::flag("unique", "Print each CID once").or(&["u"]),
         Opt::flag("recursive", "Also the links of what is linked").or(&["r"]),
@@ -101,7 +102,12 @@ struct Task<'a> {
 
 impl Task<'_> {
     /// Walks with blocks fetched far ahead; names of links are not known this way.
-    async fn by_walk(&self, root: &Block, depth: Option<usize>, unique: bool) -> Result<(), RpcError> {
+    async fn by_walk(
+        &self,
+        root: &Block,
+        depth: Option<usize>,
+        unique: bool,
+    ) -> Result<(), RpcError> {
         let options = WalkOptions { unique, max_depth: depth, ..WalkOptions::default() };
         let mut visits = pin!(walk(self.blocks.clone(), std::slice::from_ref(root.cid()), options));
         while let Some(visit) = visits.next().await {
@@ -114,7 +120,12 @@ impl Task<'_> {
     }
 
     /// Goes from link to link, so that each one's name is known.
-    async fn by_name(&self, root: Block, depth: Option<usize>, unique: bool) -> Result<(), RpcError> {
+    async fn by_name(
+        &self,
+        root: Block,
+        depth: Option<usize>,
+        unique: bool,
+    ) -> Result<(), RpcError> {
         let limit = depth.unwrap_or(usize::MAX);
         let mut seen = HashMap::new();
         let mut stack = vec![(root.cid().clone(), named_links(&root)?.into_iter(), 1)];

@@ -1,6 +1,9 @@
 //! `shutdown`: ends the daemon.
 
-use crate::{Call, RpcError, command::{Command, Needs}};
+use crate::{
+    Call, RpcError,
+    command::{Command, Needs},
+};
 
 /// The row of the table.
 pub const COMMAND: Command = Command {

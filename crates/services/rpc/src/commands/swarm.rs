@@ -40,7 +40,8 @@ pub(super) fn network(call: &Call) -> Result<&Network, RpcError> {
 
 /// Reads an address; the peer ID at its end is there only if the address has one.
 fn address(text: &str) -> Result<(Multiaddr, Option<PeerId>), RpcError> {
-    let wrong = |reason: String| RpcError::request(format!("invalid peer address {text:?}: {reason}"));
+    let wrong =
+        |reason: String| RpcError::request(format!("invalid peer address {text:?}: {reason}"));
     let address: Multiaddr = text.parse().map_err(|error| wrong(format!("{error}")))?;
     let id = address.to_string();
     let id = id.rsplit_once("/p2p/").map(|(_, id)| id.split('/').next().unwrap_or(""));

@@ -2,7 +2,11 @@
 //!
 //! Not here: the version of the repository's format on disk (`repo version`).
 
-use crate::{Call, RpcError, command::{Command, Needs, Opt}, text::each};
+use crate::{
+    Call, RpcError,
+    command::{Command, Needs, Opt},
+    text::each,
+};
 use serde::{Deserialize, Serialize};
 
 /// The row of the table.
@@ -56,7 +60,7 @@ async fn run(call: Call) -> Result<(), RpcError> {
     let answer = Answer {
         version: crate::VERSION.to_owned(),
         commit: String::new(),
-        repo: cairn_node::REPO_VERSION.to_string(),
+        repo: crate::REPO_VERSION.to_string(),
         system: format!("{}/{}", std::env::consts::ARCH, std::env::consts::OS),
         golang: "none".to_owned(),
     };

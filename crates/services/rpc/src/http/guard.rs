@@ -112,7 +112,9 @@ impl Guard {
         let name = without_port(host).to_ascii_lowercase();
         let bare = name.trim_matches(['[', ']']);
         let loopback = bare == "localhost" || bare.ends_with(".localhost");
-        loopback || bare.parse::<IpAddr>().is_ok() || self.hosts.iter().any(|known| known == "*" || *known == name)
+        loopback
+            || bare.parse::<IpAddr>().is_ok()
+            || self.hosts.iter().any(|known| known == "*" || *known == name)
     }
 
     /// Whether the caller's token opens `path` (such as `/api/v0/add`).
@@ -148,7 +150,9 @@ impl Guard {
 
 fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.ends_with(':') => {
+        Some((name, port))
+            if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.ends_with(':') =>
+        {
             if name.contains(':') && !name.ends_with(']') { host } else { name }
         }
         _ => host,
@@ -168,14 +172,16 @@ fn host_of(origin: &str) -> Option<String> {
 
 /// Whether `path` is `open` or below it.
 fn is_below(path: &str, open: &str) -> bool {
-    path.strip_prefix(open.trim_end_matches('/')).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    path.strip_prefix(open.trim_end_matches('/'))
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Compares in a time that depends only on the length given.
 fn same(secret: &[u8], given: &[u8]) -> bool {
     let mut difference = secret.len() ^ given.len();
     for (index, byte) in given.iter().enumerate() {
-        difference |= usize::from(byte ^ secret.get(index % secret.len().max(1)).copied().unwrap_or(0));
+        difference |=
+            usize::from(byte ^ secret.get(index % secret.len().max(1)).copied().unwrap_or(0));
     }
     difference == 0
 }
@@ -201,7 +207,8 @@ mod tests {
     use hyper::{HeaderMap, Uri, header::HeaderName};
 
     fn headers(rows: &[(&str, &str)]) -> HeaderMap {
-        let pair = |row: &(&str, &str)| (row.0.parse::<HeaderName>().unwrap(), row.1.parse().unwrap());
+        let pair =
+            |row: &(&str, &str)| (row.0.parse::<HeaderName>().unwrap(), row.1.parse().unwrap());
         rows.iter().map(pair).collect()
     }
 
@@ -227,9 +234,17 @@ mod tests {
             ("lookalike", &[("referer", "http://127.0.0.1:5001.evil.example/")], false),
             ("bare browser", &[("user-agent", "Mozilla/5.0")], false),
             ("browser", &[("user-agent", "Mozilla/5.0"), ("origin", "https://ok.example")], true),
-            ("extension", &[("origin", "chrome-extension://nibjojkomfdiaoajekhjakgkdhaomnch")], true),
+            (
+                "extension",
+                &[("origin", "chrome-extension://nibjojkomfdiaoajekhjakgkdhaomnch")],
+                true,
+            ),
             ("rebinding", &[("host", "evil.example:5001")], false),
-            ("rebinding, own origin", &[("host", "evil.example"), ("origin", "http://localhost:5001")], false),
+            (
+                "rebinding, own origin",
+                &[("host", "evil.example"), ("origin", "http://localhost:5001")],
+                false,
+            ),
             ("allowed name", &[("host", "ok.example")], true),
             ("address", &[("host", "192.168.1.7:5001")], true),
             ("sub", &[("host", "x.localhost:5001")], true),
@@ -243,7 +258,9 @@ mod tests {
     #[test]
     fn a_star_lets_every_page_in() {
         let guard = allowing("*");
-        assert!(guard.admits(&headers(&[("origin", "https://any.example")]), &Uri::from_static("/")));
+        assert!(
+            guard.admits(&headers(&[("origin", "https://any.example")]), &Uri::from_static("/"))
+        );
     }
 
     #[test]

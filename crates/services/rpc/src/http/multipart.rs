@@ -147,9 +147,11 @@ impl<R: Read> Multipart<R> {
         }
         let head = self.read_head()?;
         self.state = State::Content;
-        if self.peek(self.delimiter.len() - 2)?.is_some_and(|ahead| ahead == &self.delimiter[2..]) {
+        let len = self.delimiter.len() - 2;
+        self.look_ahead(len)?;
+        if self.buffer[self.start..self.end].starts_with(&self.delimiter[2..]) {
             // An empty part whose last header line ends where the boundary's line begins.
-            self.start += self.delimiter.len() - 2;
+            self.start += len;
             self.state = State::Boundary;
         }
         Ok(Some(head))
@@ -235,19 +237,16 @@ impl<R: Read> Multipart<R> {
         }
     }
 
-    /// Looks at the next `len` bytes; `None` if the body ends before.
-    fn peek(&mut self, len: usize) -> Result<Option<&[u8]>, MultipartError> {
-        while self.end - self.start < len {
-            if !self.fill()? {
-                return Ok(None);
-            }
-        }
-        Ok(Some(&self.buffer[self.start..self.start + len]))
+    /// Reads until `len` bytes are in the buffer, or the body ends.
+    fn look_ahead(&mut self, len: usize) -> Result<(), MultipartError> {
+        while self.end - self.start < len && self.fill()? {}
+        Ok(())
     }
 
     /// Reads what follows a boundary; whether that boundary was the closing one.
     fn is_closing(&mut self) -> Result<bool, MultipartError> {
-        if self.peek(2)?.is_some_and(|ahead| ahead == b"--") {
+        self.look_ahead(2)?;
+        if self.buffer[self.start..self.end].starts_with(b"--") {
             return Ok(true);
         }
         let padding = self.read_line(PART_HEAD_LEN_MAX)?;

@@ -38,8 +38,8 @@ pub(super) fn parse(path: &str, query: &str) -> Result<Request, RpcError> {
 fn route(path: &str) -> Option<(&'static Command, Option<&str>)> {
     let remote = |command: &&Command| command.needs != Needs::CommandLine && command.run.is_some();
     let name = path.replace('/', " ");
-    if let Some(command) = commands::find(&name).filter(remote) {
-        return Some((command, None));
+    if let Some(command) = commands::find(&name) {
+        return remote(&command).then_some((command, None));
     }
     let (parent, argument) = path.split_once('/').map(|_| path.rsplit_once('/'))??;
     let command = commands::find(&parent.replace('/', " ")).filter(remote)?;
@@ -72,11 +72,17 @@ mod tests {
         ];
         for (path, query, command, arguments) in rows {
             let request = parse(path, query).unwrap();
-            assert_eq!((request.command().path, request.arguments().len()), (*command, arguments.len()));
+            assert_eq!(
+                (request.command().path, request.arguments().len()),
+                (*command, arguments.len())
+            );
             assert_eq!(request.arguments(), *arguments, "{path}");
         }
         let request = parse("/api/v0/ls", "arg=x&size=false&r=1&repo-dir=%2Fetc&enc=text").unwrap();
-        assert_eq!(request.given(), [("size", "false".to_owned()), ("encoding", "text".to_owned())]);
+        assert_eq!(
+            request.given(),
+            [("size", "false".to_owned()), ("encoding", "text".to_owned())]
+        );
     }
 
     #[test]
@@ -88,6 +94,7 @@ mod tests {
             ("/api/v0/daemon", "", Fault::NoCommand),
             ("/api/v0/init", "", Fault::NoCommand),
             ("/api/v0/shutdown/now", "", Fault::NoCommand),
+            ("/api/v0/config/edit", "", Fault::NoCommand),
             ("/version", "", Fault::NoCommand),
             ("/api/v0/cat", "arg=%zz", Fault::Request),
             ("/api/v0/cat", "arg=%ff", Fault::Request),

@@ -7,7 +7,7 @@
 //! Source: `X-Chunked-Output`, `X-Stream-Output`, `X-Content-Length` as Kubo sends them.
 //! Not here: routing and refusals (`server`).
 
-use crate::{Answer, Output, Render, Request, RpcError, Text, StreamHead};
+use crate::{Answer, Output, Render, Request, RpcError, StreamHead, Text};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use futures::{Stream, StreamExt as _};
 use hyper::{
@@ -85,9 +85,10 @@ pub(super) async fn reply(
         Some(text) if encoding == Encoding::Text => Some(text(request)),
         _ => None,
     };
-    let trailers = headers.get_all(TE).iter().any(|value| {
-        value.to_str().is_ok_and(|te| te.to_ascii_lowercase().contains("trailers"))
-    });
+    let trailers = headers
+        .get_all(TE)
+        .iter()
+        .any(|value| value.to_str().is_ok_and(|te| te.to_ascii_lowercase().contains("trailers")));
     let first = match answer.next().await {
         Some(Err(error)) => return failure(&error),
         Some(Ok(output)) => Some(output),
@@ -107,7 +108,9 @@ pub(super) async fn reply(
             if let Some(Err(error)) = rest.answer.next().await {
                 return failure(&error);
             }
-            let written = rest.value(&json).and_then(|mut text| Ok([text.split(), rest.finish()?.into()].concat()));
+            let written = rest
+                .value(&json)
+                .and_then(|mut text| Ok([text.split(), rest.finish()?.into()].concat()));
             return match written {
                 Ok(text) => response(out, ReplyBody::whole(text)),
                 Err(error) => failure(&error),

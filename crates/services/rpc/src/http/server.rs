@@ -69,17 +69,17 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let address = listener.local_addr()?;
-    let read = node.config().read(|settings| Ok((settings.api_headers()?, settings.authorizations()?)));
+    let read =
+        node.config().read(|settings| Ok((settings.api_headers()?, settings.authorizations()?)));
     let (headers, users) = read?;
     if !address.ip().is_loopback() && users.is_empty() {
         warn!(%address, "the RPC API is open to other machines without API.Authorizations");
     }
     let tasks = node.tasks().child();
     let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX as usize));
-    let repo = node.repo().path().to_owned();
     let server = Arc::new(Server {
         guard: Guard::new(&headers, &users, address.port()),
-        host: Host { node: Some(node), repo, is_daemon: true },
+        host: Host { node: Some(node), is_daemon: true },
     });
     info!(%address, "serving the RPC API");
     loop {
@@ -147,9 +147,8 @@ impl Server {
         let headers = response.headers_mut();
         let name = HeaderValue::from_str(&format!("cairn/{VERSION}"));
         headers.insert(SERVER, name.unwrap_or(HeaderValue::from_static("cairn")));
-        const SHOWN: HeaderValue = HeaderValue::from_static(
-            "X-Stream-Output, X-Chunked-Output, X-Content-Length",
-        );
+        const SHOWN: HeaderValue =
+            HeaderValue::from_static("X-Stream-Output, X-Chunked-Output, X-Content-Length");
         headers.entry(ACCESS_CONTROL_ALLOW_HEADERS).or_insert(SHOWN);
         headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, SHOWN);
         self.guard.decorate(origin.as_ref(), headers);
@@ -204,7 +203,12 @@ impl Server {
         Ok((call, parts.headers, answer))
     }
 
-    fn options(&self, headers: &HeaderMap, uri: &hyper::Uri, preflight: bool) -> Response<ReplyBody> {
+    fn options(
+        &self,
+        headers: &HeaderMap,
+        uri: &hyper::Uri,
+        preflight: bool,
+    ) -> Response<ReplyBody> {
         if preflight && !self.guard.admits(headers, uri) {
             return plain(StatusCode::FORBIDDEN, "403 - Forbidden\n");
         }

@@ -1,6 +1,9 @@
 //! `add`'s flags as the node's options: which go together, and what each implies.
 
-use crate::{Request, RpcError, commands::{cid::hashes, pin}};
+use crate::{
+    Request, RpcError,
+    commands::{cid::hashes, pin},
+};
 use cairn_chunk::ChunkSpec;
 use cairn_node::{AddOptions, Mtime};
 
@@ -121,7 +124,8 @@ mod tests {
 
     #[test]
     fn reads_flags_over_defaults() {
-        let read = |given: &[(&str, &str)]| options(&request(given), AddOptions::default()).unwrap();
+        let read =
+            |given: &[(&str, &str)]| options(&request(given), AddOptions::default()).unwrap();
         let plain = read(&[]);
         assert!(plain.pin && plain.empty_dirs && !plain.only_hash && plain.cid_version.is_none());
         assert_eq!(read(&[("cid-version", "1")]).cid_version, Some(1));

@@ -22,7 +22,8 @@ pub const COMMAND: Command = Command {
         Opt::text("mhtype", "Hash function (default: Import.HashFunction)"),
         Opt::int("mhlen", "Length of the digest in bytes; -1 is the function's own").default("-1"),
         Opt::flag("pin", "Pin the blocks").default("false"),
-        Opt::flag("allow-big-block", "Take blocks of over 2 MiB, which peers refuse").default("false"),
+        Opt::flag("allow-big-block", "Take blocks of over 2 MiB, which peers refuse")
+            .default("false"),
         Opt::text("format", "The same as --cid-codec, or v0 (deprecated)").or(&["f"]),
     ],
     run: Some(|call| Box::pin(run(call))),
@@ -78,7 +79,9 @@ impl Form {
     }
 
     async fn block(self, data: Vec<u8>) -> Result<Block, RpcError> {
-        let block = cairn_runtime::blocking(move || Block::hash(self.codec, self.hash, data.into())).await?;
+        let block =
+            cairn_runtime::blocking(move || Block::hash(self.codec, self.hash, data.into()))
+                .await?;
         match self.version {
             Version::V1 => Ok(block),
             Version::V0 => {
@@ -94,7 +97,8 @@ fn codec_of(request: &Request) -> Result<(Version, u64), RpcError> {
     let name = request.text("cid-codec").unwrap_or("raw");
     let format = request.text("format");
     if format.is_some() && name != "raw" {
-        let text = "unable to use \"format\" (deprecated) and a custom \"cid-codec\" at the same time";
+        let text =
+            "unable to use \"format\" (deprecated) and a custom \"cid-codec\" at the same time";
         return Err(RpcError::request(text));
     }
     match format.unwrap_or(name) {

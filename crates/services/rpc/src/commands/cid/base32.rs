@@ -1,7 +1,10 @@
 //! `cid base32`: CIDs as version 1 in base32, the form that fits everywhere.
 
 use super::format;
-use crate::{Call, RpcError, command::{Argument, Command, Needs}};
+use crate::{
+    Call, RpcError,
+    command::{Argument, Command, Needs},
+};
 use cairn_block::Base;
 
 /// The row of the table.

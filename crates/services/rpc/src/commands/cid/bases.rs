@@ -1,7 +1,11 @@
 //! `cid bases`: the multibase encodings.
 
 use super::CodeAndName;
-use crate::{Call, RpcError, command::{Command, Needs, Opt}, text::{BASES, each}};
+use crate::{
+    Call, RpcError,
+    command::{Command, Needs, Opt},
+    text::{BASES, each},
+};
 
 /// The row of the table.
 pub const COMMAND: Command = Command {
@@ -32,7 +36,8 @@ pub const COMMAND: Command = Command {
 };
 
 async fn run(call: Call) -> Result<(), RpcError> {
-    let row = |row: &(char, &str, _)| CodeAndName { code: u64::from(row.0), name: row.1.to_owned() };
+    let row =
+        |row: &(char, &str, _)| CodeAndName { code: u64::from(row.0), name: row.1.to_owned() };
     let rows: Vec<CodeAndName> = BASES.iter().map(row).collect();
     call.out.once(&rows).await
 }

@@ -1,7 +1,10 @@
 //! `cid codecs`: the IPLD codecs.
 
 use super::{CodeAndName, LISTING, listing};
-use crate::{Call, RpcError, command::{Command, Needs}};
+use crate::{
+    Call, RpcError,
+    command::{Command, Needs},
+};
 use cairn_block::codec;
 
 /// The row of the table.

@@ -87,9 +87,7 @@ pub(super) async fn convert(call: Call, wish: &Wish) -> Result<(), RpcError> {
     for text in call.request.arguments() {
         let formatted = one(text, wish);
         let answer = match formatted {
-            Ok(formatted) => {
-                Answer { cid_str: text.clone(), formatted, error_msg: String::new() }
-            }
+            Ok(formatted) => Answer { cid_str: text.clone(), formatted, error_msg: String::new() },
             Err(error) if error.fault() == crate::Fault::Request => return Err(error),
             Err(error) => Answer {
                 cid_str: text.clone(),
@@ -114,7 +112,9 @@ fn wish(request: &Request) -> Result<Wish, RpcError> {
     let version = match request.text("v") {
         None => base.map(|_| To::V1),
         Some("0") if codec.is_some_and(|codec| codec != codec::DAG_PB) => {
-            return Err(RpcError::request("cannot convert to CIDv0 with any codec other than dag-pb"));
+            return Err(RpcError::request(
+                "cannot convert to CIDv0 with any codec other than dag-pb",
+            ));
         }
         Some("0") if base.is_some_and(|base| base != Base::Base58Btc) => {
             return Err(RpcError::request(
@@ -186,12 +186,15 @@ fn format(cid: &Cid, base: Base, pattern: &str) -> Result<String, RpcError> {
             Some('d') => write!(out, "{}", bare(hash.digest())),
             Some('D') => write!(out, "{prefix}{}", bare(hash.digest())),
             Some('p') => write!(
-                out, "cidv{version}-{}-{}-{}",
-                codec_name(), hashes::name_of(hash.code()), hash.digest().len()
+                out,
+                "cidv{version}-{}-{}-{}",
+                codec_name(),
+                hashes::name_of(hash.code()),
+                hash.digest().len()
             ),
-            Some('P') => write!(
-                out, "{version}-{}-{}-{}", cid.codec(), hash.code(), hash.digest().len()
-            ),
+            Some('P') => {
+                write!(out, "{version}-{}-{}-{}", cid.codec(), hash.code(), hash.digest().len())
+            }
             other => {
                 let other = other.map(String::from).unwrap_or_default();
                 let text = format!("unrecognized specifier in format string: %{other}");
@@ -226,7 +229,12 @@ mod tests {
 
     #[test]
     fn converts_and_formats() {
-        let wish = |format: &str, version, codec, base| Wish { format: format.to_owned(), version, codec, base };
+        let wish = |format: &str, version, codec, base| Wish {
+            format: format.to_owned(),
+            version,
+            codec,
+            base,
+        };
         let rows = [
             (V0, wish("%s", None, None, None), V0),
             (V0, wish("%s", Some(To::V1), None, Some(Base::Base32Lower)), V1),

@@ -60,8 +60,11 @@ fn below(path: &str) -> Vec<&'static Command> {
 }
 
 fn dashed(options: &[Opt]) -> Vec<String> {
-    let names = options.iter().flat_map(|option| std::iter::once(&option.long).chain(option.aliases));
-    names.map(|name| if name.len() == 1 { format!("-{name}") } else { format!("--{name}") }).collect()
+    let names =
+        options.iter().flat_map(|option| std::iter::once(&option.long).chain(option.aliases));
+    names
+        .map(|name| if name.len() == 1 { format!("-{name}") } else { format!("--{name}") })
+        .collect()
 }
 
 /// The function that sets `words` for a path, as bash and zsh both read it; it fails for a path
@@ -117,20 +120,32 @@ fn fish() -> String {
     for program in ["cairn", "ipfs"] {
         for command in COMMANDS {
             let parent = command.path.rsplit_once(' ').map_or("", |(parent, _)| parent);
-            let condition = if parent.is_empty() { "__fish_use_subcommand".to_owned() } else { format!("__cairn_at \\'{parent}\\'") };
+            let condition = if parent.is_empty() {
+                "__fish_use_subcommand".to_owned()
+            } else {
+                format!("__cairn_at \\'{parent}\\'")
+            };
             writeln!(
-                out, "complete -c {program} -n '{condition}' -a {} -d '{}'",
-                command.name(), quoted(command.tagline)
-            ).unwrap_or(());
+                out,
+                "complete -c {program} -n '{condition}' -a {} -d '{}'",
+                command.name(),
+                quoted(command.tagline)
+            )
+            .unwrap_or(());
             for option in command.options {
                 let names = std::iter::once(&option.long).chain(option.aliases);
                 let names: String = names
-                    .map(|name| if name.len() == 1 { format!(" -s {name}") } else { format!(" -l {name}") })
+                    .map(|name| {
+                        if name.len() == 1 { format!(" -s {name}") } else { format!(" -l {name}") }
+                    })
                     .collect();
                 writeln!(
-                    out, "complete -c {program} -n '__cairn_at \\'{}\\''{names} -d '{}'",
-                    command.path, quoted(option.help)
-                ).unwrap_or(());
+                    out,
+                    "complete -c {program} -n '__cairn_at \\'{}\\''{names} -d '{}'",
+                    command.path,
+                    quoted(option.help)
+                )
+                .unwrap_or(());
             }
         }
     }

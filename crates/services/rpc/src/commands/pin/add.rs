@@ -73,7 +73,11 @@ async fn run(call: Call) -> Result<(), RpcError> {
     }
 }
 
-async fn pin_one(call: &Call, cid: &cairn_block::Cid, name: Option<String>) -> Result<(), RpcError> {
+async fn pin_one(
+    call: &Call,
+    cid: &cairn_block::Cid,
+    name: Option<String>,
+) -> Result<(), RpcError> {
     let node = call.node()?;
     let recursive = call.request.flag("recursive");
     if !call.request.flag("progress") {

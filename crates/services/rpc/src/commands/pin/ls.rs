@@ -18,7 +18,9 @@ pub const COMMAND: Command = Command {
     path: "pin ls",
     tagline: "List what is kept",
     help: "With arguments, tells how each is pinned, and fails if one is not.",
-    arguments: &[Argument::text("ipfs-path", "What to look for (default: everything)").optional().many()],
+    arguments: &[Argument::text("ipfs-path", "What to look for (default: everything)")
+        .optional()
+        .many()],
     options: &[
         Opt::text("type", "direct, indirect, recursive or all").or(&["t"]).default("all"),
         Opt::flag("quiet", "Print CIDs only").or(&["q"]),
@@ -119,7 +121,9 @@ async fn named(call: &Call, filter: PinFilter, sink: &mut Sink<'_>) -> Result<()
         let fits = match (&state, filter) {
             (PinState::NotPinned, _) => false,
             (PinState::Direct, filter) => matches!(filter, PinFilter::All | PinFilter::Direct),
-            (PinState::Recursive, filter) => matches!(filter, PinFilter::All | PinFilter::Recursive),
+            (PinState::Recursive, filter) => {
+                matches!(filter, PinFilter::All | PinFilter::Recursive)
+            }
             (_, filter) => matches!(filter, PinFilter::All | PinFilter::Indirect),
         };
         if !fits {

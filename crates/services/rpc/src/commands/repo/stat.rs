@@ -58,7 +58,10 @@ pub(in crate::commands) fn text(request: &Request) -> Box<dyn Render> {
     each(request, |request, answer: Answer, text| {
         let len = |len: u64| if request.flag("human") { human_len(len) } else { len.to_string() };
         let row = |name: &str, value: String| vec![format!("{name}:"), value];
-        let mut rows = vec![row("RepoSize", len(answer.repo_size)), row("StorageMax", len(answer.storage_max))];
+        let mut rows = vec![
+            row("RepoSize", len(answer.repo_size)),
+            row("StorageMax", len(answer.storage_max)),
+        ];
         if !request.flag("size-only") {
             rows.insert(0, row("NumObjects", answer.num_objects.to_string()));
             rows.push(row("RepoPath", answer.repo_path));

@@ -32,6 +32,6 @@ pub struct Answer {
 }
 
 async fn run(call: Call) -> Result<(), RpcError> {
-    let version = cairn_store::REPO_VERSION.to_string();
+    let version = crate::REPO_VERSION.to_string();
     call.out.once(&Answer { version }).await
 }

@@ -1,6 +1,8 @@
 //! The parser against the forms that clients send, hostile ones, and itself at every cut.
 
-use super::{LINK_LEN_MAX, Multipart, MultipartError, PART_HEAD_LEN_MAX, PartHead, PartKind, boundary_of};
+use super::{
+    LINK_LEN_MAX, Multipart, MultipartError, PART_HEAD_LEN_MAX, PartHead, PartKind, boundary_of,
+};
 use proptest::prelude::*;
 use std::io::Read;
 
@@ -50,7 +52,11 @@ fn one(headers: &str) -> Result<PartHead, MultipartError> {
 fn reads_the_names_that_clients_send() {
     let rows: &[(&str, &str, &str)] = &[
         ("curl", r#"Content-Disposition: form-data; name="file"; filename="a b.txt""#, "a b.txt"),
-        ("go", r#"Content-Disposition: form-data; name="file"; filename="a+b%2Fc.txt""#, "a b/c.txt"),
+        (
+            "go",
+            r#"Content-Disposition: form-data; name="file"; filename="a+b%2Fc.txt""#,
+            "a b/c.txt",
+        ),
         ("js", r#"content-disposition: form-data; name="data"; filename="a%2Fb%20%2B""#, "a/b +"),
         ("no name", r#"Content-Disposition: form-data; name="path""#, ""),
         ("bare word", "Content-Disposition: form-data; filename=plain; name=file", "plain"),
@@ -68,10 +74,9 @@ fn reads_the_names_that_clients_send() {
 
 #[test]
 fn reads_kinds_modes_and_times() {
-    let head = one(
-        "Content-Disposition: form-data; name=\"file?mode=0755&mtime=-5&mtime-nsecs=7\"; \
-         filename=\"d\"\r\nContent-Type: application/x-directory\r\nAbspath: /secret/d",
-    );
+    let head =
+        one("Content-Disposition: form-data; name=\"file?mode=0755&mtime=-5&mtime-nsecs=7\"; \
+         filename=\"d\"\r\nContent-Type: application/x-directory\r\nAbspath: /secret/d");
     let expected = PartHead {
         path: "d".into(),
         kind: PartKind::Directory,
@@ -79,13 +84,15 @@ fn reads_kinds_modes_and_times() {
         mtime: Some((-5, 7)),
     };
     assert_eq!(head.unwrap(), expected);
-    let link = one("Content-Disposition: form-data; filename=l\r\nContent-Type: application/symlink");
+    let link =
+        one("Content-Disposition: form-data; filename=l\r\nContent-Type: application/symlink");
     assert_eq!(link.unwrap().kind, PartKind::Symlink);
 }
 
 #[test]
 fn reads_empty_parts_preambles_and_padding() {
-    let body = b"hello\r\n--XX  \r\nA: b\r\n\r\n--XX\r\nA: b\r\n\r\n\r\n--XX\r\n\r\n\r\n\r\n--XX--trailer";
+    let body =
+        b"hello\r\n--XX  \r\nA: b\r\n\r\n--XX\r\nA: b\r\n\r\n\r\n--XX\r\n\r\n\r\n\r\n--XX--trailer";
     let contents: Vec<Vec<u8>> = parse(body).unwrap().into_iter().map(|part| part.1).collect();
     assert_eq!(contents, [&b""[..], b"", b"\r\n"[..0].into()].map(<[u8]>::to_vec));
     assert_eq!(parse(b"--XX--").unwrap(), []);
