@@ -1,5 +1,7 @@
 //! Walks over DAGs of every shape: order, depth, holes, hostile widths, slow stores.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
 use bytes::Bytes;
 use cairn_block::{Block, BlockStore as _, Cid, MemoryStore, codec};
 use cairn_dag::{
@@ -49,19 +51,22 @@ const EVERY_PATH: WalkOptions = WalkOptions {
 #[test]
 fn parents_come_before_children_and_each_subtree_before_the_next() {
     let store = MemoryStore::default();
-    let (x, y, z) = (raw(&store, "x"), raw(&store, "y"), raw(&store, "z"));
-    let a = node(&store, "a", &[&x, &y]);
-    let b = node(&store, "b", &[&y, &a]);
-    let root = node(&store, "root", &[&a, &b, &z]);
+    let (one, two, three) = (raw(&store, "x"), raw(&store, "y"), raw(&store, "z"));
+    let left = node(&store, "a", &[&one, &two]);
+    let right = node(&store, "b", &[&two, &left]);
+    let root = node(&store, "root", &[&left, &right, &three]);
     let every = visits(&store, &root, EVERY_PATH);
-    let expected = [&root, &a, &x, &y, &b, &y, &a, &x, &y, &z];
+    let expected = [&root, &left, &one, &two, &right, &two, &left, &one, &two, &three];
     assert_eq!(cids(&every).iter().collect::<Vec<_>>(), expected);
     let depths: Vec<usize> = every.iter().flatten().map(|visit| visit.depth).collect();
     assert_eq!(depths, [0, 1, 2, 2, 1, 2, 2, 3, 3, 1]);
     let parent = every[6].as_ref().unwrap().parent.as_ref();
-    assert_eq!(parent, Some(&b));
+    assert_eq!(parent, Some(&right));
     let unique = visits(&store, &root, WalkOptions::default());
-    assert_eq!(cids(&unique).iter().collect::<Vec<_>>(), [&root, &a, &x, &y, &b, &z]);
+    assert_eq!(
+        cids(&unique).iter().collect::<Vec<_>>(),
+        [&root, &left, &one, &two, &right, &three]
+    );
 }
 
 #[test]
@@ -75,7 +80,7 @@ fn the_depth_limit_cuts_and_a_nearer_path_goes_deeper() {
         let options = WalkOptions { max_depth: Some(max_depth), unique, ..EVERY_PATH };
         cids(&visits(&store, &root, options))
     };
-    assert_eq!(at(0, true), [root.clone()]);
+    assert_eq!(at(0, true), std::slice::from_ref(&root));
     assert_eq!(at(1, true), [root.clone(), far.clone(), shared.clone()]);
     assert_eq!(at(2, true), [root.clone(), far.clone(), shared.clone(), leaf.clone()]);
     assert_eq!(at(2, false), [root, far, shared.clone(), shared, leaf]);
@@ -145,6 +150,24 @@ fn a_chain_without_end_is_cut() {
     let seen = visits(&store, &cid, WalkOptions::default());
     assert_eq!(seen.len(), 1025);
     assert!(matches!(seen[1024], Err(DagError::TooDeep { .. })));
+}
+
+#[test]
+fn links_that_understate_lengths_do_not_fill_the_memory() {
+    let store = MemoryStore::default();
+    let large = Block::sha2_256(codec::RAW, Random::new(2).bytes(1 << 20));
+    let large = put(&store, large);
+    let root = node(&store, "root", &vec![&large; 500]);
+    let slow = SlowStore::new(&store, 1);
+    let mut walk = Box::pin(walk(slow.clone(), &[root], EVERY_PATH));
+    for handed_out in 0..120 {
+        let visit = block_on(walk.next()).unwrap().unwrap();
+        assert_eq!(visit.depth, handed_out.min(1));
+        let ahead = slow.blocks() - handed_out;
+        assert!(ahead <= 100, "{ahead} blocks of 1 MiB ahead");
+    }
+    let ahead = slow.blocks() - 120;
+    assert!(ahead <= 33, "{ahead} blocks of 1 MiB ahead once the lie is known");
 }
 
 #[test]

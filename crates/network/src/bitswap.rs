@@ -18,14 +18,14 @@
 
 mod awaited;
 mod behaviour;
-//pub(crate) mod client;
+pub(crate) mod client;
 pub(crate) mod engine;
-//mod handler;
+mod handler;
 pub mod limits;
 mod protocol;
-//pub(crate) mod server;
-//mod verify;
-//mod wire;
+pub(crate) mod server;
+mod verify;
+mod wire;
 
 pub(crate) use awaited::Awaited;
 pub(crate) use behaviour::Behaviour;
@@ -37,6 +37,6 @@ pub(crate) fn new<S: BlockStore + Clone + 'static>(
     links: engine::Links,
 ) -> (Behaviour, impl FnOnce(S)) {
     let (events, incoming) = engine::events();
-    let behaviour = { let () = events; libp2p::swarm::dummy::Behaviour };
+    let behaviour = Behaviour::new(events);
     (behaviour, move |store| engine::start(links, incoming, store))
 }

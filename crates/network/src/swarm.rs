@@ -135,8 +135,9 @@ impl SwarmTask {
             Command::KnownAddrs(reply) => drop(reply.send(self.known.all())),
             Command::Punish(peer) => {
                 debug!(%peer, "disconnected for breaking bitswap's rules");
-                // Gone already is as good.
-                drop(self.swarm.disconnect_peer_id(peer));
+                if self.swarm.disconnect_peer_id(peer).is_err() {
+                    debug!(%peer, "had gone already");
+                }
             }
         }
     }

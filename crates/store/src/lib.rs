@@ -9,11 +9,13 @@
 //! Not here: what a config key means (`cairn-node`), fetching what is missing (`cairn-network`).
 
 mod error;
+mod meta;
 mod pins;
 mod repo;
 mod store;
 
 pub use error::StoreError;
+pub use meta::{Meta, MetaError};
 pub use pins::{PIN_NAME_LEN_MAX, Pin, PinError, PinKind, PinPages, Pins};
 pub use repo::{OpenOptions, Repo, RepoError, RepoKind, RepoStat};
 pub use store::{Damage, List, Store, StoreStat};

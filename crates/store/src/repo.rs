@@ -1,14 +1,40 @@
-//! The repository.
-#![expect(clippy::missing_errors_doc, clippy::unimplemented, reason = "signatures first")]
-#![expect(unused_variables, clippy::missing_panics_doc, reason = "signatures first")]
-use crate::{Pins, Store, StoreError};
-use cairn_runtime::Vfs;
+//! The repository: the directory that makes a node, and the lock on it.
+//!
+//! ```text
+//! config       the node's settings, JSON, mode 0600        version    format number, 1
+//! repo.lock    held by one process at a time               api, gateway   a running daemon's addresses
+//! blocks/      000001.pack and so on                       index      derived from the packs
+//! meta.redb    pins and other metadata                     keystore/  mode 0700
+//! ```
+//!
+//! Invariants: `config` is replaced whole or not at all, and is written last by `init`, so that
+//! an interrupted one can be run again; one process at a time writes; a repository of Kubo's, or
+//! of a newer format, is left alone.
+//! Not here: what the settings mean (`cairn-node`).
+
+use crate::{Meta, Pins, Store, StoreError};
+use cairn_runtime::{Create, Vfs, VfsExt as _, VfsFile};
 use serde_json::Value;
 use std::{
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 use thiserror::Error;
+use tracing::warn;
+
+/// The format that this program writes.
+const VERSION: u64 = 1;
+
+/// Longest config file that is read, in bytes.
+const CONFIG_LEN_MAX: usize = 16 * 1024 * 1024;
+
+/// Longest version or address file that is read, in bytes.
+const LINE_LEN_MAX: usize = 4096;
+
+/// From this version on, Kubo's repositories have `blocks/SHARDING`.
+const KUBO_VERSION_MIN: u64 = 5;
+
 /// Why a repository could not be opened or changed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -26,13 +52,20 @@ pub enum RepoError {
         path: PathBuf,
     },
     /// A Kubo repository.
-    #[error("{path} is a Kubo repository; run `cairn migrate` to bring it over", path = path.display())]
+    #[error(
+        "{path} is a Kubo repository; run `cairn migrate` to bring its contents over",
+        path = path.display()
+    )]
     Kubo {
         /// Where.
         path: PathBuf,
     },
     /// Written by a newer version of this program.
-    #[error("the repository at {path} has format {found}, newer than this program's", path = path.display())]
+    #[error(
+        "the repository at {path} has format {found}, and this program knows up to {VERSION}; \
+         use the newer program",
+        path = path.display()
+    )]
     Newer {
         /// Where.
         path: PathBuf,
@@ -61,31 +94,34 @@ pub enum RepoError {
         /// To which file.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The blocks could not be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
+
 /// How to open a repository.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct OpenOptions {}
+
 /// What is at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RepoKind {
-    /// No repository.
+    /// No repository, or one whose `init` was interrupted.
     Missing,
     /// One of ours, of this format number.
     Cairn(u64),
     /// One of Kubo's.
     Kubo,
 }
+
 /// What a repository holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RepoStat {
-    /// Bytes on disk.
+    /// Bytes on disk: blocks, index and metadata.
     pub disk_len: u64,
     /// How many blocks.
     pub block_count: u64,
@@ -94,68 +130,272 @@ pub struct RepoStat {
     /// Its format number.
     pub version: u64,
 }
-/// An open repository; dropping it gives the lock back.
+
+/// An open repository. All calls block.
+///
+/// The lock is given back when this, and every clone of its [`Store`], [`Pins`] and [`Meta`], is
+/// dropped.
 #[derive(Debug)]
-pub struct Repo {}
+pub struct Repo {
+    vfs: Arc<dyn Vfs>,
+    path: PathBuf,
+    store: Store,
+    meta: Meta,
+    pins: Pins,
+    losses: Vec<String>,
+    _lock: Arc<dyn VfsFile>,
+}
+
 impl Repo {
     /// Looks what is at `path`.
+    ///
+    /// # Errors
+    ///
+    /// [`RepoError::Io`], and [`RepoError::Damaged`] for a version that is no number.
     pub fn detect(vfs: &dyn Vfs, path: &Path) -> Result<RepoKind, RepoError> {
-        unimplemented!()
+        let version_path = path.join("version");
+        let version = read_line(vfs, &version_path)?;
+        let number = version.as_deref().map(str::parse::<u64>);
+        let sharded = exists(vfs, &path.join("blocks/SHARDING"))?;
+        if exists(vfs, &path.join("datastore_spec"))?
+            || matches!(number, Some(Ok(KUBO_VERSION_MIN..))) && sharded
+        {
+            return Ok(RepoKind::Kubo);
+        }
+        if !exists(vfs, &path.join("config"))? {
+            return Ok(RepoKind::Missing);
+        }
+        let damaged = |reason: &str| {
+            Err(RepoError::Damaged { path: version_path, reason: reason.to_owned() })
+        };
+        match number {
+            Some(Ok(number)) => Ok(RepoKind::Cairn(number)),
+            Some(Err(_)) => damaged("it should hold the format number"),
+            None => damaged("it is missing; write the number 1 into it if this is a repository"),
+        }
     }
-    /// Makes a repository.
+
+    /// Makes a repository with this config.
+    ///
+    /// # Errors
+    ///
+    /// [`RepoError::Exists`] and [`RepoError::Kubo`], and nothing is touched;
+    /// [`RepoError::Locked`]; [`RepoError::Io`], after which it can be tried again.
     pub fn init(vfs: &Arc<dyn Vfs>, path: &Path, config: &Value) -> Result<(), RepoError> {
-        unimplemented!()
+        let refuse = || match Self::detect(&**vfs, path)? {
+            RepoKind::Missing => Ok(()),
+            RepoKind::Cairn(_) => Err(RepoError::Exists { path: path.to_owned() }),
+            RepoKind::Kubo => Err(RepoError::Kubo { path: path.to_owned() }),
+        };
+        refuse()?;
+        create_dir(&**vfs, path)?;
+        let _lock = take_lock(&**vfs, path)?;
+        refuse()?;
+        create_dir(&**vfs, &path.join("keystore"))?;
+        create_dir(&**vfs, &path.join("blocks"))?;
+        replace(&**vfs, &path.join("version"), format!("{VERSION}\n").as_bytes(), false)?;
+        write_config(&**vfs, path, config)?;
+        if let Some(parent) = path.parent() {
+            let synced = vfs.sync_dir(parent);
+            synced.map_err(|source| io_error("sync", parent, source))?;
+        }
+        Ok(())
     }
+
     /// Opens a repository and takes its lock.
-    pub fn open(vfs: Arc<dyn Vfs>, path: &Path, options: OpenOptions) -> Result<Self, RepoError> {
-        unimplemented!()
+    ///
+    /// Damaged blocks do not keep it from opening: see [`Repo::losses`].
+    ///
+    /// # Errors
+    ///
+    /// Any [`RepoError`] but [`RepoError::Exists`].
+    pub fn open(vfs: Arc<dyn Vfs>, path: &Path, _options: OpenOptions) -> Result<Self, RepoError> {
+        match Self::detect(&*vfs, path)? {
+            RepoKind::Missing => return Err(RepoError::Missing { path: path.to_owned() }),
+            RepoKind::Kubo => return Err(RepoError::Kubo { path: path.to_owned() }),
+            RepoKind::Cairn(found) if found > VERSION => {
+                return Err(RepoError::Newer { path: path.to_owned(), found });
+            }
+            RepoKind::Cairn(_) => {}
+        }
+        let lock = take_lock(&*vfs, path)?;
+        Self::read_config(&*vfs, path)?;
+        let mut losses = Vec::new();
+        let keystore = path.join("keystore");
+        if !exists(&*vfs, &keystore)? {
+            losses.push(format!("{}: missing, and the keys in it", keystore.display()));
+            create_dir(&*vfs, &keystore)?;
+        }
+        let store = Store::open_locked(Arc::clone(&vfs), path, Some(Arc::clone(&lock)))?;
+        losses.extend(store.damage().iter().map(ToString::to_string));
+        for loss in &losses {
+            warn!(loss, "the repository is damaged");
+        }
+        let meta = Meta::new(Arc::clone(&vfs), path.join("meta.redb"), Some(Arc::clone(&lock)));
+        let pins = Pins::new(meta.clone());
+        Ok(Self { vfs, path: path.to_owned(), store, meta, pins, losses, _lock: lock })
     }
+
     /// The blocks.
     pub fn store(&self) -> &Store {
-        unimplemented!()
+        &self.store
     }
+
     /// The pins.
     pub fn pins(&self) -> &Pins {
-        unimplemented!()
+        &self.pins
     }
-    /// The config file as it is now.
-    pub fn config(&self) -> Result<Value, RepoError> {
-        unimplemented!()
+
+    /// Other small values that must not be lost.
+    pub fn meta(&self) -> &Meta {
+        &self.meta
     }
-    /// Replaces the config file at once, durably.
-    pub fn replace_config(&self, config: &Value) -> Result<(), RepoError> {
-        unimplemented!()
-    }
-    /// Reads the config of the repository at `path`, without its lock.
-    pub fn read_config(vfs: &dyn Vfs, path: &Path) -> Result<Value, RepoError> {
-        unimplemented!()
-    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
-        unimplemented!()
+        &self.path
     }
+
     /// The directory of keys.
     pub fn keystore_path(&self) -> PathBuf {
-        unimplemented!()
+        self.path.join("keystore")
     }
-    /// The RPC address of the daemon that has the repository at `path`, if one does.
+
+    /// The config file as it is now, unknown keys and their order included.
+    ///
+    /// # Errors
+    ///
+    /// As [`Repo::read_config`].
+    pub fn config(&self) -> Result<Value, RepoError> {
+        Self::read_config(&*self.vfs, &self.path)
+    }
+
+    /// Replaces the config file, durably: a crash leaves the old one or the new one.
+    ///
+    /// # Errors
+    ///
+    /// [`RepoError::Io`], and the old one is still there.
+    pub fn replace_config(&self, config: &Value) -> Result<(), RepoError> {
+        write_config(&*self.vfs, &self.path, config)
+    }
+
+    /// Reads the config of the repository at `path`, without its lock.
+    ///
+    /// # Errors
+    ///
+    /// [`RepoError::Missing`], [`RepoError::Damaged`] if it is no JSON object, [`RepoError::Io`].
+    pub fn read_config(vfs: &dyn Vfs, path: &Path) -> Result<Value, RepoError> {
+        let file = path.join("config");
+        let bytes = vfs.read_file(&file, CONFIG_LEN_MAX);
+        let bytes = bytes.map_err(|source| io_error("read", &file, source))?;
+        let bytes = bytes.ok_or_else(|| RepoError::Missing { path: path.to_owned() })?;
+        let config = serde_json::from_slice::<Value>(&bytes);
+        let reason = match config {
+            Ok(config) if config.is_object() => return Ok(config),
+            Ok(_) => "it should hold a JSON object".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        Err(RepoError::Damaged { path: file, reason })
+    }
+
+    /// The RPC address of the daemon that has the repository at `path`; a daemon that crashed
+    /// leaves its address behind.
+    ///
+    /// # Errors
+    ///
+    /// [`RepoError::Io`].
     pub fn api_address(vfs: &dyn Vfs, path: &Path) -> Result<Option<String>, RepoError> {
-        unimplemented!()
+        Ok(read_line(vfs, &path.join("api"))?.filter(|address| !address.is_empty()))
     }
-    /// Writes the RPC address that clients find, or removes it.
+
+    /// Writes the RPC address where clients find it, or removes it.
+    ///
+    /// # Errors
+    ///
+    /// [`RepoError::Io`].
     pub fn set_api_address(&self, address: Option<&str>) -> Result<(), RepoError> {
-        unimplemented!()
+        self.set_address("api", address)
     }
-    /// Writes the gateway address that clients find, or removes it.
+
+    /// Writes the gateway's address where clients find it, or removes it.
+    ///
+    /// # Errors
+    ///
+    /// [`RepoError::Io`].
     pub fn set_gateway_address(&self, address: Option<&str>) -> Result<(), RepoError> {
-        unimplemented!()
+        self.set_address("gateway", address)
     }
+
+    fn set_address(&self, name: &str, address: Option<&str>) -> Result<(), RepoError> {
+        let path = self.path.join(name);
+        match address {
+            Some(address) => replace(&*self.vfs, &path, address.as_bytes(), false),
+            None => self.vfs.remove(&path).map_err(|source| io_error("remove", &path, source)),
+        }
+    }
+
     /// How much there is.
+    ///
+    /// # Errors
+    ///
+    /// [`RepoError::Store`] and [`RepoError::Io`].
     pub fn stat(&self) -> Result<RepoStat, RepoError> {
-        unimplemented!()
+        let blocks = self.store.stat()?;
+        let meta = self.path.join("meta.redb");
+        let meta_len = self.vfs.len(&meta).map_err(|source| io_error("measure", &meta, source))?;
+        Ok(RepoStat {
+            disk_len: blocks.disk_len + meta_len.unwrap_or_default(),
+            block_count: blocks.block_count,
+            path: self.path.clone(),
+            version: VERSION,
+        })
     }
-    /// What was lost or repaired at opening, as sentences.
-    pub fn losses(&self) -> Vec<String> {
-        unimplemented!()
+
+    /// What was found lost at opening, as sentences; empty if all is well.
+    pub fn losses(&self) -> &[String] {
+        &self.losses
     }
 }
+
+fn io_error(op: &'static str, path: &Path, source: io::Error) -> RepoError {
+    RepoError::Io { op, path: path.to_owned(), source }
+}
+
+fn exists(vfs: &dyn Vfs, path: &Path) -> Result<bool, RepoError> {
+    let len = vfs.len(path).map_err(|source| io_error("look at", path, source))?;
+    Ok(len.is_some())
+}
+
+fn read_line(vfs: &dyn Vfs, path: &Path) -> Result<Option<String>, RepoError> {
+    let bytes = vfs.read_file(path, LINE_LEN_MAX);
+    let bytes = bytes.map_err(|source| io_error("read", path, source))?;
+    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()))
+}
+
+fn create_dir(vfs: &dyn Vfs, path: &Path) -> Result<(), RepoError> {
+    vfs.create_dir(path, true).map_err(|source| io_error("create", path, source))
+}
+
+fn replace(vfs: &dyn Vfs, path: &Path, bytes: &[u8], private: bool) -> Result<(), RepoError> {
+    vfs.replace_file(path, bytes, private).map_err(|source| io_error("write", path, source))
+}
+
+fn write_config(vfs: &dyn Vfs, dir: &Path, config: &Value) -> Result<(), RepoError> {
+    // Two spaces a level, as Kubo writes it; a value always becomes text.
+    let text = format!("{config:#}\n");
+    replace(vfs, &dir.join("config"), text.as_bytes(), true)
+}
+
+fn take_lock(vfs: &dyn Vfs, dir: &Path) -> Result<Arc<dyn VfsFile>, RepoError> {
+    let path = dir.join("repo.lock");
+    let failed = |source| io_error("lock", &path, source);
+    let file = vfs.open(&path, Create::IfMissing).map_err(failed)?;
+    if file.try_lock().map_err(failed)? {
+        Ok(file)
+    } else {
+        Err(RepoError::Locked { path: dir.to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests;

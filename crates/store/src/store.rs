@@ -1,13 +1,57 @@
-//! Blocks on disk.
-#![expect(clippy::missing_errors_doc, clippy::unimplemented, reason = "signatures first")]
-#![expect(unused_variables, clippy::missing_panics_doc, reason = "signatures first")]
+//! Blocks on disk: packs, and an index that is derived from them.
+//!
+//! A block's way in: [`Store::append`] writes a batch of records to the current pack with one
+//! vectored write and adds them to the index; [`Store::flush`] makes everything before it durable
+//! with one `fdatasync` that concurrent callers share. Its way out: [`Store::read_many`] finds
+//! the records, reads neighbours as one span, and hashes what it reads for the first time.
+//!
+//! Invariants: the index never points at bytes that are not written yet; a block whose flush was
+//! acknowledged survives any crash; nothing unverified leaves; readers take no lock that a writer
+//! holds while it does I/O. Deleting appends a tombstone, so a rebuild does not bring blocks back.
+//! Not here: the bytes (`store/record.rs`), which blocks may go (garbage collection).
+
+mod index;
+mod list;
+mod read;
+mod record;
+mod recover;
+mod scan;
+mod segment;
+mod sync;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use list::List;
+
 use crate::StoreError;
-use cairn_block::{Block, BlockError, BlockStore, Cid, Multihash};
-use cairn_runtime::Vfs;
-use std::{path::Path, sync::Arc};
+use cairn_block::{Block, BlockError, BlockStore, Cid};
+use cairn_runtime::{BlockingLanes, Vfs, VfsFile};
+use index::{Garbled, Index, Place};
+use segment::Segments;
+use std::{
+    collections::HashSet,
+    fmt,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, atomic::AtomicU64},
+};
+use sync::GroupSync;
+use tracing::{info, warn};
+use writer::Writer;
+
+/// Most asynchronous calls that use blocking threads at once; more wait.
+const LANE_COUNT: usize = 32;
+
+/// Most corrupt records that are remembered; more are found again at their next read.
+const CORRUPT_COUNT_MAX: usize = 65_536;
+
 /// Blocks on disk; clones share them.
 #[derive(Debug, Clone)]
-pub struct Store {}
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
 /// What a store holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -17,75 +61,286 @@ pub struct StoreStat {
     /// Bytes of packs and index on disk.
     pub disk_len: u64,
 }
-/// Part of a pack that could not be read as records.
+
+/// Part of the packs that is lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Damage {
-    /// What is lost, as a sentence.
+    /// The pack.
+    pub path: PathBuf,
+    /// What is the matter with it.
     pub text: String,
 }
-/// Streams every block's multihash and length, in the order they were written.
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path.display(), self.text)
+    }
+}
+
 #[derive(Debug)]
-pub struct List {}
-impl Iterator for List {
-    type Item = Result<(Multihash, u64), StoreError>;
-    fn next(&mut self) -> Option<Self::Item> {
-        unimplemented!()
+struct Inner {
+    segments: Segments,
+    index_path: PathBuf,
+    index: RwLock<Arc<Index>>,
+    writer: Mutex<Writer>,
+    /// Bytes ever appended by this process: the ticket that a flush waits for.
+    written: AtomicU64,
+    sync: GroupSync,
+    /// Set once a sync has failed; every write then answers with it.
+    failed: OnceLock<StoreError>,
+    corrupt: Mutex<HashSet<Place>>,
+    damage: Mutex<Vec<Damage>>,
+    lanes: BlockingLanes,
+    /// The repository's lock, which must outlive the last write.
+    _lock: Option<Arc<dyn VfsFile>>,
+}
+
+/// Why a look into the index failed.
+enum Fault {
+    /// A page of it is damaged: rebuild it and try again.
+    Garbled,
+    Store(StoreError),
+}
+
+impl From<Garbled> for Fault {
+    fn from(_: Garbled) -> Self {
+        Self::Garbled
     }
 }
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
 impl Store {
-    /// Opens the blocks of the repository at `dir`.
+    /// Opens the blocks of the repository at `dir`, creating what is missing.
+    ///
+    /// After a clean end this reads one page; after a crash it reads the packs' tails; without a
+    /// usable index it reads every record's header. Blocking.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`] and [`StoreError::Newer`]. Damage is no error: see [`Store::damage`].
     pub fn open(vfs: Arc<dyn Vfs>, dir: &Path) -> Result<Self, StoreError> {
-        unimplemented!()
+        Self::open_locked(vfs, dir, None)
     }
-    /// Writes the blocks that are not there yet; readable at once, durable after [`Store::flush`]. Blocking.
+
+    /// Like [`Store::open`], keeping `lock` until the last clone is gone.
+    pub(crate) fn open_locked(
+        vfs: Arc<dyn Vfs>,
+        dir: &Path,
+        lock: Option<Arc<dyn VfsFile>>,
+    ) -> Result<Self, StoreError> {
+        let packs = segment::packs_dir(dir);
+        let created = vfs.create_dir(&packs, false);
+        created.map_err(|source| StoreError::io("create", &packs, source))?;
+        let index_path = dir.join("index");
+        let segments = Segments::new(vfs, packs);
+        let recovered = recover::open(&segments, &index_path)?;
+        for damage in &recovered.damage {
+            warn!(%damage, "blocks are lost");
+        }
+        let inner = Inner {
+            segments,
+            index_path,
+            index: RwLock::new(Arc::new(recovered.index)),
+            written: AtomicU64::new(recovered.writer.written()),
+            writer: Mutex::new(recovered.writer),
+            sync: GroupSync::default(),
+            failed: OnceLock::new(),
+            corrupt: Mutex::default(),
+            damage: Mutex::new(recovered.damage),
+            lanes: BlockingLanes::new(LANE_COUNT),
+            _lock: lock,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Writes the blocks that are not there yet: readable at once, durable after
+    /// [`Store::flush`]. The data is not copied in this process. Blocking.
+    ///
+    /// A copy known to be corrupt is replaced.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`] (some of the blocks may then be there, none of them in part; a full
+    /// disk is one of these), [`StoreError::SyncFailed`], and [`BlockError::TooLarge`].
     pub fn append(&self, blocks: &[Block]) -> Result<(), StoreError> {
-        unimplemented!()
+        self.inner.append(blocks)
     }
-    /// Makes everything appended before durable; concurrent calls share one sync. Blocking.
+
+    /// Makes everything appended or deleted before this call durable. Blocking.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::SyncFailed`], and so does every later write until the store is reopened.
     pub fn flush(&self) -> Result<(), StoreError> {
-        unimplemented!()
+        self.inner.flush()
     }
-    /// Reads blocks, in the order asked for. Blocking.
+
+    /// Reads blocks, in the order asked for; an absent one is `Ok(None)`. Blocking.
+    ///
+    /// Neighbours on disk are read together, and their bytes then share one allocation of up to
+    /// 4 MiB: copy what is to be kept for long.
     pub fn read_many(&self, cids: &[Cid]) -> Vec<Result<Option<Block>, BlockError>> {
-        unimplemented!()
+        self.inner.read_many(cids)
     }
-    /// The blocks' lengths, `None` where there is no copy. Blocking.
+
+    /// The blocks' lengths in bytes; `None` where there is no copy, or none that is whole as far
+    /// as is known. Blocking.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`].
     pub fn lens(&self, cids: &[Cid]) -> Result<Vec<Option<u64>>, StoreError> {
-        unimplemented!()
+        self.inner.lens(cids)
     }
-    /// Forgets a block (durable after [`Store::flush`]); whether it was there. Blocking.
+
+    /// Forgets a block, durably after [`Store::flush`]; answers whether it was there. Blocking.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::append`].
     pub fn delete(&self, cid: &Cid) -> Result<bool, StoreError> {
-        unimplemented!()
+        self.inner.delete(cid)
     }
-    /// Every block. Blocking.
+
+    /// Streams every block that is there now, in the order the packs hold them. Blocking.
     pub fn list(&self) -> List {
-        unimplemented!()
+        List::new(Arc::clone(&self.inner))
     }
-    /// How much there is.
+
+    /// How much there is. Blocking.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`].
     pub fn stat(&self) -> Result<StoreStat, StoreError> {
-        unimplemented!()
+        let (index, segments) = (self.inner.index(), &self.inner.segments);
+        let mut disk_len = index.disk_len();
+        for number in segments.numbers()? {
+            let path = segments.path(number);
+            let len = segments.vfs.len(&path);
+            let len = len.map_err(|source| StoreError::io("measure", &path, source))?;
+            disk_len += len.unwrap_or_default();
+        }
+        Ok(StoreStat { block_count: index.live(), disk_len })
     }
-    /// What was found damaged when opening.
+
+    /// What was found lost since the store was opened.
     pub fn damage(&self) -> Vec<Damage> {
-        unimplemented!()
+        self.inner.damage.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
-    /// Flushes, and notes a clean end, so that the next start has nothing to scan.
+
+    /// Flushes, and notes a clean end so that the next start has nothing to read. Also done when
+    /// the last clone is dropped. The store can still be used. Blocking.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::flush`].
     pub fn close(&self) -> Result<(), StoreError> {
-        unimplemented!()
+        self.inner.close()
     }
 }
+
 impl BlockStore for Store {
     async fn get_many(&self, cids: &[Cid]) -> Vec<Result<Option<Block>, BlockError>> {
-        unimplemented!()
+        let (store, cids) = (self.clone(), cids.to_vec());
+        self.inner.lanes.run(move || store.read_many(&cids)).await
     }
+
     async fn stat_many(&self, cids: &[Cid]) -> Result<Vec<Option<u64>>, BlockError> {
-        unimplemented!()
+        let (store, cids) = (self.clone(), cids.to_vec());
+        Ok(self.inner.lanes.run(move || store.lens(&cids)).await?)
     }
+
     async fn put_many(&self, blocks: Vec<Block>) -> Result<(), BlockError> {
-        unimplemented!()
+        let store = self.clone();
+        Ok(self.inner.lanes.run(move || store.append(&blocks)).await?)
     }
+
     async fn sync(&self) -> Result<(), BlockError> {
-        unimplemented!()
+        let store = self.clone();
+        Ok(self.inner.lanes.run(move || store.flush()).await?)
+    }
+}
+
+impl Inner {
+    fn index(&self) -> Arc<Index> {
+        Arc::clone(&self.index.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn set_index(&self, index: Index) -> Arc<Index> {
+        let index = Arc::new(index);
+        *self.index.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&index);
+        index
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does `look` with the index, which is rebuilt if it turns out to be damaged.
+    fn with_index<T>(&self, look: impl Fn(&Index) -> Result<T, Fault>) -> Result<T, StoreError> {
+        let index = self.index();
+        match look(&index) {
+            Ok(answer) => return Ok(answer),
+            Err(Fault::Store(error)) => return Err(error),
+            Err(Fault::Garbled) => {}
+        }
+        let writer = self.writer();
+        if Arc::ptr_eq(&index, &self.index()) {
+            self.rebuild_index(&writer)?;
+        }
+        drop(writer);
+        self.settle(look(&self.index()))
+    }
+
+    /// Makes a second report of damage an error: the new index cannot be damaged already.
+    fn settle<T>(&self, answer: Result<T, Fault>) -> Result<T, StoreError> {
+        answer.map_err(|fault| match fault {
+            Fault::Store(error) => error,
+            Fault::Garbled => {
+                let source = std::io::Error::other("the rebuilt index is damaged again");
+                StoreError::io("read", &self.index_path, source)
+            }
+        })
+    }
+
+    /// Replaces a damaged index by one made from the packs.
+    fn rebuild_index(&self, writer: &Writer) -> Result<Arc<Index>, StoreError> {
+        warn!(path = %self.index_path.display(), "the index is damaged, rebuilding it");
+        let (index, damage) =
+            recover::rebuild(&self.segments, &self.index_path, writer.position())?;
+        self.damage.lock().unwrap_or_else(PoisonError::into_inner).extend(damage);
+        index.set_durable(self.index().durable());
+        info!(block_count = index.live(), "rebuilt the index");
+        Ok(self.set_index(index))
+    }
+
+    fn is_corrupt(&self, place: Place) -> bool {
+        self.corrupt.lock().unwrap_or_else(PoisonError::into_inner).contains(&place)
+    }
+
+    fn note_corrupt(&self, place: Place) {
+        let mut corrupt = self.corrupt.lock().unwrap_or_else(PoisonError::into_inner);
+        if corrupt.len() < CORRUPT_COUNT_MAX {
+            corrupt.insert(place);
+        }
+    }
+
+    fn forget_corrupt(&self, place: Place) {
+        self.corrupt.lock().unwrap_or_else(PoisonError::into_inner).remove(&place);
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Err(error) = self.close() {
+            warn!(%error, "the store did not end cleanly");
+        }
     }
 }

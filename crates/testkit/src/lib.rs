@@ -6,7 +6,9 @@
 //! Invariant: never a dependency of anything but tests (`[dev-dependencies]`).
 //! Not here: faults of disk, clock and network.
 
+mod car;
 mod contract;
+mod gather;
 mod import;
 mod random;
 mod samples;
@@ -15,7 +17,9 @@ mod tree;
 
 pub use futures::executor::block_on;
 
+pub use car::car_blocks;
 pub use contract::blockstore_contract;
+pub use gather::gather;
 pub use import::{Imported, import, import_file};
 pub use random::Random;
 pub use samples::{Sample, samples};

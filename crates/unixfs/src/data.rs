@@ -239,3 +239,6 @@ fn decode_mtime(message: &[u8]) -> Result<Option<Mtime>, DataError> {
     }
     Ok(secs.zip(nanos).map(|(secs, nanos)| Mtime { secs, nanos }))
 }
+
+#[cfg(test)]
+mod tests;

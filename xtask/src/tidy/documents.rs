@@ -1,7 +1,8 @@
 //! The documents: that the ones readers expect exist, and that what they point at does.
 //!
 //! Invariants checked: relative links in every `*.md` lead to a file or folder; `ARCHITECTURE.md`
-//! is at most [`ARCHITECTURE_LINES_MAX`] lines and the `cairn_…::…::Name` symbols in it exist.
+//! is at most [`ARCHITECTURE_LINES_MAX`] lines and the `cairn_…::…::Name` symbols in it exist; the
+//! tests that `spec/CONFORMANCE.md` names exist.
 
 use super::{File, Finding, Tree, has_word, numbered};
 
@@ -10,6 +11,9 @@ const EXPECTED: &[&str] = &["README.md", "ARCHITECTURE.md", "SHORTCOMINGS.md", "
 /// A page that is longer is not read.
 const ARCHITECTURE_LINES_MAX: usize = 300;
 
+/// Which test shows which clause.
+const CONFORMANCE: &str = "spec/CONFORMANCE.md";
+
 /// Checks every document.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let missing = EXPECTED.iter().filter(|path| tree.find(path).is_none());
@@ -17,6 +21,9 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
         missing.map(|path| Finding::new(*path, 1, "readers expect this document")).collect();
     for file in tree.with_ending(".md") {
         check_links(tree, file, &mut findings);
+    }
+    if let Some(file) = tree.find(CONFORMANCE) {
+        check_tests(tree, file, &mut findings);
     }
     if let Some(file) = tree.find("ARCHITECTURE.md") {
         check_symbols(tree, file, &mut findings);
@@ -83,9 +90,24 @@ fn check_symbols(tree: &Tree, file: &File, findings: &mut Vec<Finding>) {
     }
 }
 
+/// The last cell of a row names a file, then tests in it.
+fn check_tests(tree: &Tree, file: &File, findings: &mut Vec<Finding>) {
+    for (line, text) in numbered(&file.text) {
+        let Some(cell) = text.strip_suffix('|').and_then(|row| row.rsplit('|').next()) else {
+            continue;
+        };
+        let mut names = cell.split('`').skip(1).step_by(2);
+        let Some(path) = names.next() else { continue };
+        let source = tree.find(path).map_or("", |source| &source.text);
+        for name in names.filter(|name| !source.contains(&format!("fn {name}("))) {
+            findings.push(Finding::new(&file.path, line, format!("no test {name} in {path}")));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{ARCHITECTURE_LINES_MAX, EXPECTED, Tree, check};
+    use super::{ARCHITECTURE_LINES_MAX, CONFORMANCE, EXPECTED, Tree, check};
 
     fn count(architecture: &str) -> usize {
         let mut files: Vec<(&str, &str)> = EXPECTED.iter().map(|&path| (path, "")).collect();
@@ -114,5 +136,23 @@ mod tests {
             assert_eq!(count(text), 1, "{text:.40}");
         }
         assert_eq!(check(&Tree::of(&[])).len(), EXPECTED.len());
+    }
+
+    #[test]
+    fn tests_that_are_named_exist() {
+        let row = |cell: &str| format!("| clause | what | {cell} |\n|---|---|---|\n");
+        for (cell, expected) in [
+            ("`a.rs` `one` `two`", 0),
+            ("`a.rs` `one` `three`", 1),
+            ("`b.rs` `one`", 1),
+            ("nothing yet", 0),
+        ] {
+            let mut findings = Vec::new();
+            let text = row(cell);
+            let tree =
+                Tree::of(&[("a.rs", "fn one() {}\nasync fn two() {}"), (CONFORMANCE, &text)]);
+            super::check_tests(&tree, &tree.files[1], &mut findings);
+            assert_eq!(findings.len(), expected, "{cell}");
+        }
     }
 }

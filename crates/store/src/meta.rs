@@ -1,0 +1,266 @@
+//! The metadata database: everything that must agree commits together, in one redb file.
+//!
+//! Commits are durable when they return, in two phases (a one-phase commit rests on a checksum
+//! after a crash), with what a quick recovery needs. Callers that come at the same time share a
+//! commit. The file is opened at the first use, so that a node which only moves blocks pays
+//! neither the time nor the memory.
+//!
+//! Invariants: all I/O through `Vfs`; the cache is small, because the system has one already.
+//! Not here: pins (`pins.rs`).
+
+use cairn_runtime::{Create, Vfs, VfsFile};
+use redb::{
+    Database, DatabaseError, ReadTransaction, ReadableDatabase as _, StorageBackend, StorageError,
+    TableDefinition, TableError, WriteTransaction,
+};
+use std::{
+    io,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc},
+};
+use thiserror::Error;
+
+/// Memory that the database may use for pages.
+const CACHE_LEN: usize = 4 * 1024 * 1024;
+
+/// Small values by name: the MFS root, sequence numbers.
+const VALUES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("values");
+
+/// Why metadata could not be read or changed.
+#[derive(Debug, Clone, Error)]
+#[non_exhaustive]
+pub enum MetaError {
+    /// The file is not what was written: pins and names may be lost, blocks are not.
+    #[error("the metadata in {path} is damaged: {reason}", path = path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The disk refused; a full one is one of these.
+    #[error("could not use {path}: {source}", path = path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: Arc<io::Error>,
+    },
+    /// The database refused for another reason.
+    #[error("could not use {path}: {reason}", path = path.display())]
+    Other {
+        /// The file.
+        path: PathBuf,
+        /// What it said.
+        reason: String,
+    },
+}
+
+/// The metadata database; clones share it. All calls block.
+#[derive(Debug, Clone)]
+pub struct Meta {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    vfs: Arc<dyn Vfs>,
+    path: PathBuf,
+    database: OnceLock<Database>,
+    /// Taken to open the database and to commit.
+    turn: Mutex<()>,
+    queue: Mutex<Vec<Job>>,
+    /// The repository's lock, which must outlive the last commit.
+    _lock: Option<Arc<dyn VfsFile>>,
+}
+
+type Change = Box<dyn FnOnce(&WriteTransaction) -> Result<(), redb::Error> + Send>;
+
+struct Job {
+    change: Change,
+    done: mpsc::SyncSender<Result<(), MetaError>>,
+}
+
+impl std::fmt::Debug for Job {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Job").finish_non_exhaustive()
+    }
+}
+
+impl Meta {
+    /// Names the file; nothing is opened yet.
+    pub(crate) fn new(vfs: Arc<dyn Vfs>, path: PathBuf, lock: Option<Arc<dyn VfsFile>>) -> Self {
+        let (database, turn, queue) = (OnceLock::new(), Mutex::default(), Mutex::default());
+        Self { inner: Arc::new(Inner { vfs, path, database, turn, queue, _lock: lock }) }
+    }
+
+    /// Returns the value kept under `name`.
+    ///
+    /// # Errors
+    ///
+    /// Any [`MetaError`].
+    pub fn get(&self, name: &str) -> Result<Option<Vec<u8>>, MetaError> {
+        let found = self.read(|transaction| {
+            let table = match transaction.open_table(VALUES) {
+                Ok(table) => table,
+                Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            };
+            Ok(table.get(name)?.map(|value| value.value().to_vec()))
+        })?;
+        Ok(found.flatten())
+    }
+
+    /// Sets values, or removes those given as `None`, in one durable commit.
+    ///
+    /// # Errors
+    ///
+    /// Any [`MetaError`]; nothing is changed then.
+    pub fn set(&self, values: Vec<(String, Option<Vec<u8>>)>) -> Result<(), MetaError> {
+        self.commit(move |transaction| {
+            let mut table = transaction.open_table(VALUES)?;
+            for (name, value) in &values {
+                match value {
+                    Some(value) => drop(table.insert(name.as_str(), value.as_slice())?),
+                    None => drop(table.remove(name.as_str())?),
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Reads in a snapshot; `None` if the database has never been written.
+    pub(crate) fn read<T>(
+        &self,
+        look: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>,
+    ) -> Result<Option<T>, MetaError> {
+        let inner = &*self.inner;
+        let len = inner.vfs.len(&inner.path).map_err(|source| inner.io(source))?;
+        if len.unwrap_or_default() == 0 {
+            return Ok(None);
+        }
+        let transaction = self.database()?.begin_read();
+        let transaction = transaction.map_err(|error| inner.error(error.into()))?;
+        look(&transaction).map(Some).map_err(|error| inner.error(error))
+    }
+
+    /// Changes in one durable commit, which concurrent callers may share; if it fails, nobody's
+    /// change has happened.
+    pub(crate) fn commit(
+        &self,
+        change: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error> + Send + 'static,
+    ) -> Result<(), MetaError> {
+        let (done, answer) = mpsc::sync_channel(1);
+        lock(&self.inner.queue).push(Job { change: Box::new(change), done });
+        let database = self.database();
+        let turn = lock(&self.inner.turn);
+        // Whoever had the turn before may have taken this change along.
+        if let Ok(answer) = answer.try_recv() {
+            return answer;
+        }
+        let jobs = std::mem::take(&mut *lock(&self.inner.queue));
+        let (changes, waiting): (Vec<_>, Vec<_>) =
+            jobs.into_iter().map(|job| (job.change, job.done)).unzip();
+        let result = database.and_then(|database| {
+            commit_all(database, changes).map_err(|error| self.inner.error(error))
+        });
+        for done in waiting {
+            // Each has room for one answer, and its receiver waits below or for its turn.
+            drop(done.send(result.clone()));
+        }
+        drop(turn);
+        result
+    }
+
+    fn database(&self) -> Result<&Database, MetaError> {
+        let inner = &*self.inner;
+        if let Some(database) = inner.database.get() {
+            return Ok(database);
+        }
+        let _turn = lock(&inner.turn);
+        if let Some(database) = inner.database.get() {
+            return Ok(database);
+        }
+        let file = inner.vfs.open(&inner.path, Create::PrivateIfMissing);
+        let file = file.map_err(|source| inner.io(source))?;
+        if let Some(dir) = inner.path.parent() {
+            inner.vfs.sync_dir(dir).map_err(|source| inner.io(source))?;
+        }
+        let opened =
+            Database::builder().set_cache_size(CACHE_LEN).create_with_backend(Backend(file));
+        let database = opened.map_err(|error| match error {
+            DatabaseError::UpgradeRequired(_) => inner.damaged("it has an unknown format"),
+            error => inner.error(error.into()),
+        })?;
+        Ok(inner.database.get_or_init(|| database))
+    }
+}
+
+/// Runs all changes in one transaction.
+fn commit_all(database: &Database, changes: Vec<Change>) -> Result<(), redb::Error> {
+    let mut transaction = database.begin_write()?;
+    // Quick repair includes the second phase; a crash then costs no walk over the whole file.
+    transaction.set_two_phase_commit(true);
+    transaction.set_quick_repair(true);
+    for change in changes {
+        change(&transaction)?;
+    }
+    Ok(transaction.commit()?)
+}
+
+impl Inner {
+    fn io(&self, source: io::Error) -> MetaError {
+        MetaError::Io { path: self.path.clone(), source: Arc::new(source) }
+    }
+
+    fn damaged(&self, reason: &str) -> MetaError {
+        MetaError::Damaged { path: self.path.clone(), reason: reason.to_owned() }
+    }
+
+    fn error(&self, error: redb::Error) -> MetaError {
+        match error {
+            redb::Error::Io(source) if source.kind() == io::ErrorKind::InvalidData => {
+                self.damaged("it is not a database")
+            }
+            redb::Error::Io(source) => self.io(source),
+            redb::Error::Corrupted(reason) => self.damaged(&reason),
+            other => MetaError::Other { path: self.path.clone(), reason: other.to_string() },
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A database whose stored bytes make no sense.
+pub(crate) fn corrupted(reason: &str) -> redb::Error {
+    StorageError::Corrupted(reason.to_owned()).into()
+}
+
+/// The database's file, by way of the `Vfs`.
+#[derive(Debug)]
+struct Backend(Arc<dyn VfsFile>);
+
+impl StorageBackend for Backend {
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let len = self.0.read_at(out, offset)?;
+        if len < out.len() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.0.write_all_at(data, offset)
+    }
+}

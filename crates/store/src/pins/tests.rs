@@ -1,0 +1,157 @@
+use super::{PAGE_COUNT, Pin, PinError, PinKind, Pins};
+use crate::meta::{Meta, MetaError};
+use cairn_block::{Cid, Multihash, Version, codec};
+use cairn_runtime::{Create, MemoryVfs, RealVfs, Vfs};
+use std::{path::Path, sync::Arc};
+
+fn memory() -> Arc<dyn Vfs> {
+    let vfs = MemoryVfs::default();
+    vfs.create_dir(Path::new("/r"), true).unwrap();
+    Arc::new(vfs)
+}
+
+fn open(vfs: &Arc<dyn Vfs>, dir: &Path) -> (Meta, Pins) {
+    let meta = Meta::new(Arc::clone(vfs), dir.join("meta.redb"), None);
+    (meta.clone(), Pins::new(meta))
+}
+
+fn pin(number: u32, kind: PinKind) -> Pin {
+    let cid =
+        Cid::v1(codec::DAG_PB, Multihash::sha2_256(cairn_hash::sha256(&number.to_le_bytes())));
+    Pin { cid, kind, name: format!("pin {number}") }
+}
+
+#[test]
+fn pins_survive_a_reopening() {
+    let dir = tempfile::tempdir().unwrap();
+    let vfs: Arc<dyn Vfs> = Arc::new(RealVfs);
+    let (_, pins) = open(&vfs, dir.path());
+    let [one, mut two] = [pin(1, PinKind::Recursive), pin(2, PinKind::Direct)];
+    assert!(pins.list(None).next().is_none(), "nothing yet");
+    assert_eq!(pins.get(&one.cid).unwrap(), None);
+    pins.add(&[one.clone(), two.clone()]).unwrap();
+    two.kind = PinKind::Recursive;
+    two.name = "renamed".to_owned();
+    pins.add(std::slice::from_ref(&two)).unwrap();
+    drop(pins);
+    let (_, pins) = open(&vfs, dir.path());
+    assert_eq!(
+        pins.get_many(&[two.cid.clone(), one.cid.clone()]).unwrap(),
+        [Some(two.clone()), Some(one.clone())]
+    );
+    assert_eq!(pins.count().unwrap(), 2);
+    let absent = pin(3, PinKind::Direct).cid;
+    assert_eq!(pins.remove(&[one.cid.clone(), absent, one.cid]).unwrap(), [true, false, false]);
+    assert_eq!(pins.count().unwrap(), 1);
+}
+
+#[test]
+fn both_versions_of_a_cid_are_one_pin_but_codecs_differ() {
+    let (_, pins) = open(&memory(), Path::new("/r"));
+    let v1 = pin(1, PinKind::Recursive);
+    let v0 = Pin { cid: v1.cid.with_version(Version::V0).unwrap(), ..v1.clone() };
+    let raw = Pin { cid: Cid::v1(codec::RAW, v1.cid.multihash().clone()), ..v1.clone() };
+    pins.add(std::slice::from_ref(&v0)).unwrap();
+    assert_eq!(pins.get(&v1.cid).unwrap(), Some(v0), "as it was given");
+    assert_eq!(pins.get(&raw.cid).unwrap(), None);
+    pins.add(&[v1.clone(), raw]).unwrap();
+    assert_eq!(pins.get(&v1.cid).unwrap(), Some(v1));
+    assert_eq!(pins.count().unwrap(), 2);
+}
+
+#[test]
+fn lists_every_pin_once_in_pages() {
+    let (_, pins) = open(&memory(), Path::new("/r"));
+    let count = PAGE_COUNT * 2 + 10;
+    let kind = |number| if number % 3 == 0 { PinKind::Direct } else { PinKind::Recursive };
+    let all: Vec<Pin> = (0..count as u32).map(|number| pin(number, kind(number))).collect();
+    pins.add(&all).unwrap();
+    for (filter, expected) in [
+        (None, count),
+        (Some(PinKind::Direct), count.div_ceil(3)),
+        (Some(PinKind::Recursive), count - count.div_ceil(3)),
+    ] {
+        let pages: Vec<Vec<Pin>> = pins.list(filter).map(Result::unwrap).collect();
+        assert!(pages.iter().all(|page| (1..=PAGE_COUNT).contains(&page.len())));
+        let mut listed = pages.concat();
+        let matches = |pin: &Pin| filter.is_none_or(|kind| pin.kind == kind);
+        let mut wanted: Vec<Pin> = all.iter().filter(|pin| matches(pin)).cloned().collect();
+        listed.sort_by(|one, two| one.cid.cmp(&two.cid));
+        wanted.sort_by(|one, two| one.cid.cmp(&two.cid));
+        assert_eq!(listed.len(), expected);
+        assert_eq!(listed, wanted);
+    }
+}
+
+#[test]
+fn names_have_a_limit() {
+    let (_, pins) = open(&memory(), Path::new("/r"));
+    let named = |len| Pin { name: "n".repeat(len), ..pin(1, PinKind::Direct) };
+    pins.add(&[named(255)]).unwrap();
+    let error = pins.add(&[pin(2, PinKind::Direct), named(256)]).unwrap_err();
+    assert!(matches!(error, PinError::NameTooLong { len: 256 }));
+    assert_eq!(pins.count().unwrap(), 1, "all or nothing");
+}
+
+#[test]
+fn concurrent_callers_all_commit() {
+    let (_, pins) = open(&memory(), Path::new("/r"));
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let pins = pins.clone();
+            scope.spawn(move || {
+                for number in 0..25 {
+                    pins.add(&[pin(thread * 100 + number, PinKind::Direct)]).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(pins.count().unwrap(), 200);
+}
+
+#[test]
+fn values_are_kept_beside_the_pins() {
+    let vfs = memory();
+    let (meta, pins) = open(&vfs, Path::new("/r"));
+    assert_eq!(meta.get("mfs").unwrap(), None);
+    meta.set(vec![("mfs".into(), Some(b"root".to_vec())), ("seq".into(), Some(vec![7]))]).unwrap();
+    meta.set(vec![("seq".into(), None)]).unwrap();
+    drop((meta, pins));
+    let (meta, _) = open(&vfs, Path::new("/r"));
+    assert_eq!(meta.get("mfs").unwrap().as_deref(), Some(&b"root"[..]));
+    assert_eq!(meta.get("seq").unwrap(), None);
+}
+
+#[test]
+fn a_damaged_database_is_named_and_left_alone() {
+    let vfs = memory();
+    let path = Path::new("/r/meta.redb");
+    vfs.open(path, Create::New).unwrap().write_all_at(&[7; 8192], 0).unwrap();
+    let (_, pins) = open(&vfs, Path::new("/r"));
+    let error = pins.add(&[pin(1, PinKind::Direct)]).unwrap_err();
+    assert!(
+        matches!(&error, PinError::Meta(MetaError::Damaged { path: named, .. }) if named == path),
+        "{error}"
+    );
+    assert!(matches!(pins.list(None).next(), Some(Err(_))));
+    let bytes = vfs.open(path, Create::ReadOnly).unwrap().read_to_vec(0, 9000).unwrap();
+    assert_eq!(bytes, [7; 8192]);
+}
+
+#[test]
+fn a_full_disk_is_an_error_and_then_over() {
+    let vfs = MemoryVfs::default();
+    vfs.create_dir(Path::new("/r"), true).unwrap();
+    let shared: Arc<dyn Vfs> = Arc::new(vfs.clone());
+    let (_, pins) = open(&shared, Path::new("/r"));
+    pins.add(&[pin(1, PinKind::Direct)]).unwrap();
+    let many: Vec<Pin> = (10..30_000).map(|number| pin(number, PinKind::Direct)).collect();
+    vfs.set_room(1000);
+    assert!(pins.add(&many).is_err());
+    vfs.set_room(u64::MAX);
+    drop(pins);
+    let (_, pins) = open(&shared, Path::new("/r"));
+    assert_eq!(pins.count().unwrap(), 1);
+    pins.add(&many).unwrap();
+    assert_eq!(pins.count().unwrap(), 29_991);
+}

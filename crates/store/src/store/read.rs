@@ -1,0 +1,284 @@
+//! Finds and reads records.
+//!
+//! The leaves of a file lie next to each other in a pack, so a batch is sorted by place and
+//! neighbours are read with one call into one buffer, of which each block is a slice.
+//!
+//! Invariants: what leaves has been hashed since the start or is hashed here, in lanes; a record
+//! that does not hash to its name is reported, remembered, and replaced by the next put.
+//! Not here: healing from the network (`cairn-node`).
+
+use super::{
+    Fault, Inner,
+    index::{Found, Index},
+    record::{RECORD_HEADER_LEN_MAX, Record, RecordKind},
+    segment::{Opened, Segment},
+};
+use crate::StoreError;
+use bytes::Bytes;
+use cairn_block::{Block, BlockError, Cid, Multihash};
+use std::{io, sync::Arc};
+
+/// Longest span that is read with one call (4 MiB).
+const SPAN_LEN_MAX: u64 = 4 * 1024 * 1024;
+
+/// Records no further apart than this are read with one call; less than a page fault costs.
+const SPAN_GAP_MAX: u64 = 4096;
+
+type Answer = Result<Option<Block>, BlockError>;
+
+/// What the index and the record's header say about a multihash.
+#[derive(Debug)]
+pub(super) enum Located {
+    /// No record.
+    Absent,
+    /// A record with a whole header.
+    Here { found: Found, record: Record, segment: Arc<Segment> },
+    /// An entry whose record's header is damaged.
+    Broken { found: Found },
+}
+
+/// A block that was asked for, and its first candidate.
+#[derive(Debug)]
+struct Wanted {
+    at: usize,
+    found: Found,
+}
+
+/// Bytes read for a question and not hashed yet.
+#[derive(Debug)]
+struct Unverified {
+    at: usize,
+    found: Found,
+    data: Bytes,
+}
+
+impl Inner {
+    /// Looks up a multihash and reads its record's header.
+    pub(super) fn locate(&self, index: &Index, hash: &Multihash) -> Result<Located, Fault> {
+        let fingerprint = index.fingerprint(hash);
+        let mut located = Located::Absent;
+        let mut after = None;
+        while let Some(found) = index.find(fingerprint, after)? {
+            after = Some(found.slot);
+            let Some(segment) = self.segment_of(found)? else { continue };
+            let mut header = [0; RECORD_HEADER_LEN_MAX];
+            let len = segment.read_at(&mut header, found.place.offset())?;
+            if len == 0 {
+                // The entry outlived its record in a power cut; the block was never acknowledged.
+                continue;
+            }
+            match Record::decode(segment.id, found.place.offset(), &header[..len]) {
+                Some(record) if record.kind == RecordKind::Block && record.hash == *hash => {
+                    return Ok(Located::Here { found, record, segment });
+                }
+                Some(_other_block) => {}
+                None => located = Located::Broken { found },
+            }
+        }
+        Ok(located)
+    }
+
+    /// The segment of a candidate; `None` if the file is gone or unreadable, and with it the block.
+    fn segment_of(&self, found: Found) -> Result<Option<Arc<Segment>>, StoreError> {
+        match self.segments.open(found.place.segment())? {
+            Opened::Whole(segment) => Ok(Some(segment)),
+            Opened::Missing | Opened::Damaged => Ok(None),
+        }
+    }
+
+    pub(super) fn lens(&self, cids: &[Cid]) -> Result<Vec<Option<u64>>, StoreError> {
+        let len = |cid: &Cid| {
+            if let Some(data) = cid.inlined() {
+                return Ok(Some(data.len() as u64));
+            }
+            self.with_index(|index| match self.locate(index, cid.multihash())? {
+                Located::Here { found, record, .. } if !self.is_corrupt(found.place) => {
+                    Ok(Some(u64::from(record.block_len)))
+                }
+                _ => Ok(None),
+            })
+        };
+        cids.iter().map(len).collect()
+    }
+
+    pub(super) fn read_many(&self, cids: &[Cid]) -> Vec<Answer> {
+        let answers = self.with_index(|index| self.read_with(index, cids));
+        answers.unwrap_or_else(|error| {
+            let error = BlockError::from(error);
+            cids.iter().map(|_| Err(error.clone())).collect()
+        })
+    }
+
+    fn read_with(&self, index: &Index, cids: &[Cid]) -> Result<Vec<Answer>, Fault> {
+        let mut answers = Vec::with_capacity(cids.len());
+        let mut wanted = Vec::with_capacity(cids.len());
+        for (at, cid) in cids.iter().enumerate() {
+            if let Some(data) = cid.inlined() {
+                let data = Bytes::copy_from_slice(data);
+                answers.push(Block::verify(cid.clone(), data).map(Some));
+                continue;
+            }
+            answers.push(Ok(None));
+            let found = index.find(index.fingerprint(cid.multihash()), None)?;
+            wanted.extend(found.map(|found| Wanted { at, found }));
+        }
+        wanted.sort_unstable_by_key(|wanted| wanted.found.place);
+        let mut unverified = Vec::new();
+        for span in wanted.chunk_by(span_limit()) {
+            match self.read_span(index, cids, span, &mut answers) {
+                Ok(mut read) => unverified.append(&mut read),
+                Err(Fault::Garbled) => return Err(Fault::Garbled),
+                Err(Fault::Store(error)) => {
+                    let error = BlockError::from(error);
+                    span.iter().for_each(|wanted| answers[wanted.at] = Err(error.clone()));
+                }
+            }
+        }
+        self.verify(index, cids, unverified, &mut answers);
+        Ok(answers)
+    }
+
+    /// Reads records that lie together; answers what was hashed before, returns the rest.
+    fn read_span(
+        &self,
+        index: &Index,
+        cids: &[Cid],
+        span: &[Wanted],
+        answers: &mut [Answer],
+    ) -> Result<Vec<Unverified>, Fault> {
+        let [first, .., last] = span else {
+            return self.read_single(index, cids, &span[0], answers);
+        };
+        let start = first.found.place.offset();
+        let len = last.found.place.offset() + last.found.place.len_bound() - start;
+        let Some(segment) = self.segment_of(first.found)? else {
+            return Ok(Vec::new());
+        };
+        let bytes = Bytes::from(segment.read(start, len as usize)?);
+        let mut unverified = Vec::with_capacity(span.len());
+        for wanted in span {
+            let offset = wanted.found.place.offset();
+            let cid = &cids[wanted.at];
+            match slice(&segment, offset, bytes.slice_ref(tail(&bytes, offset - start)), cid) {
+                Some(data) => self.sort_out(index, cid, (wanted, data), (answers, &mut unverified)),
+                None => unverified.extend(self.read_single(index, cids, wanted, answers)?),
+            }
+        }
+        Ok(unverified)
+    }
+
+    /// Reads one record, or answers that there is none or none whole.
+    fn read_single(
+        &self,
+        index: &Index,
+        cids: &[Cid],
+        wanted: &Wanted,
+        answers: &mut [Answer],
+    ) -> Result<Vec<Unverified>, Fault> {
+        let cid = &cids[wanted.at];
+        let mut unverified = Vec::new();
+        if let Some(segment) = self.segment_of(wanted.found)? {
+            let place = wanted.found.place;
+            let bytes = Bytes::from(segment.read(place.offset(), place.len_bound() as usize)?);
+            if let Some(data) = slice(&segment, place.offset(), bytes, cid) {
+                self.sort_out(index, cid, (wanted, data), (answers, &mut unverified));
+                return Ok(unverified);
+            }
+        }
+        // Not the first candidate, then; this is as rare as damage.
+        answers[wanted.at] = match self.locate(index, cid.multihash())? {
+            Located::Absent => Ok(None),
+            Located::Broken { .. } => Err(BlockError::Corrupt { cid: cid.clone() }),
+            Located::Here { record, .. } if record.flags != 0 => {
+                let source = io::Error::new(
+                    io::ErrorKind::Unsupported,
+                    "the record was written by a newer version of this program",
+                );
+                Err(BlockError::io("read", source))
+            }
+            Located::Here { found, record, segment } => {
+                let offset = found.place.offset();
+                let bytes = Bytes::from(segment.read(offset, record.len() as usize)?);
+                match slice(&segment, offset, bytes, cid) {
+                    Some(data) => {
+                        unverified.push(Unverified { at: wanted.at, found, data });
+                        Ok(None)
+                    }
+                    // The header is whole and the file ends before the data does.
+                    None => {
+                        self.note_corrupt(found.place);
+                        Err(BlockError::Corrupt { cid: cid.clone() })
+                    }
+                }
+            }
+        };
+        Ok(unverified)
+    }
+
+    fn sort_out(
+        &self,
+        index: &Index,
+        cid: &Cid,
+        (wanted, data): (&Wanted, Bytes),
+        (answers, unverified): (&mut [Answer], &mut Vec<Unverified>),
+    ) {
+        let &Wanted { at, found } = wanted;
+        if index.is_verified(found.slot) && !self.is_corrupt(found.place) {
+            answers[at] = Ok(Some(Block::verified_before(cid.clone(), data)));
+        } else {
+            unverified.push(Unverified { at, found, data });
+        }
+    }
+
+    /// Hashes what was read for the first time, and answers.
+    fn verify(
+        &self,
+        index: &Index,
+        cids: &[Cid],
+        unverified: Vec<Unverified>,
+        answers: &mut [Answer],
+    ) {
+        let named = |read: &Unverified| (cids[read.at].clone(), read.data.clone());
+        let verified = Block::verify_many(unverified.iter().map(named).collect());
+        for (read, answer) in unverified.iter().zip(verified) {
+            match &answer {
+                Ok(_) => index.note_verified(read.found),
+                Err(BlockError::Corrupt { .. }) => self.note_corrupt(read.found.place),
+                Err(_) => {}
+            }
+            answers[read.at] = answer.map(Some);
+        }
+    }
+}
+
+/// Says of two wanted records in order whether they are read together. Stateful: it follows the
+/// pairs of one pass, to bound the span.
+fn span_limit() -> impl FnMut(&Wanted, &Wanted) -> bool {
+    let mut start = None;
+    move |left, right| {
+        let (left, right) = (left.found.place, right.found.place);
+        let first = *start.get_or_insert(left.offset());
+        let end = right.offset() + right.len_bound();
+        let together = left.segment() == right.segment()
+            && right.offset() <= left.offset() + left.len_bound() + SPAN_GAP_MAX
+            && end - first <= SPAN_LEN_MAX;
+        if !together {
+            start = Some(right.offset());
+        }
+        together
+    }
+}
+
+fn tail(bytes: &[u8], skip: u64) -> &[u8] {
+    usize::try_from(skip).ok().and_then(|skip| bytes.get(skip..)).unwrap_or_default()
+}
+
+/// The data of the record at the front of `bytes`, if it is whole and `cid`'s.
+fn slice(segment: &Segment, offset: u64, bytes: Bytes, cid: &Cid) -> Option<Bytes> {
+    let record = Record::decode(segment.id, offset, &bytes)?;
+    let ours = record.kind == RecordKind::Block
+        && record.flags == 0
+        && record.hash == *cid.multihash()
+        && record.len() <= bytes.len() as u64;
+    ours.then(|| bytes.slice(record.header_len as usize..record.len() as usize))
+}

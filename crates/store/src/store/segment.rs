@@ -1,0 +1,190 @@
+//! Pack files: naming, opening, creating.
+//!
+//! A large store has more segments than a process may have files open, so closed ones are opened
+//! when they are read and forgotten again, the least recently used first.
+//!
+//! Invariant: at most [`OPEN_COUNT_MAX`] files are kept here; readers hold their own handle.
+//! Not here: what is in them (`record.rs`), which one is written to (`writer.rs`).
+
+use super::record::{SEGMENT_HEADER_LEN, SegmentHeaderError, SegmentId};
+use crate::StoreError;
+use cairn_runtime::{Create, Vfs, VfsFile};
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher as _, Hasher as _, RandomState},
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// Most segments kept open for reading: 32 GiB of packs.
+const OPEN_COUNT_MAX: usize = 128;
+
+/// Highest segment number that an index entry can hold: 256 TiB of packs.
+pub(crate) const SEGMENT_NUMBER_MAX: u32 = (1 << 20) - 1;
+
+/// An open pack.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) id: SegmentId,
+    pub(crate) path: PathBuf,
+    pub(crate) file: Arc<dyn VfsFile>,
+}
+
+/// The directory of packs.
+#[derive(Debug)]
+pub(crate) struct Segments {
+    pub(crate) vfs: Arc<dyn Vfs>,
+    pub(crate) dir: PathBuf,
+    cache: Mutex<Cache>,
+}
+
+#[derive(Debug, Default)]
+struct Cache {
+    open: HashMap<u32, (Arc<Segment>, u64)>,
+    clock: u64,
+}
+
+/// What opening a segment found.
+#[derive(Debug)]
+pub(crate) enum Opened {
+    /// A readable segment.
+    Whole(Arc<Segment>),
+    /// No file of that number.
+    Missing,
+    /// A file without a readable header.
+    Damaged,
+}
+
+impl Segments {
+    pub(crate) fn new(vfs: Arc<dyn Vfs>, dir: PathBuf) -> Self {
+        Self { vfs, dir, cache: Mutex::default() }
+    }
+
+    /// The numbers of the packs that are there, ascending.
+    pub(crate) fn numbers(&self) -> Result<Vec<u32>, StoreError> {
+        let names = self.vfs.list(&self.dir);
+        let names = names.map_err(|source| StoreError::io("list", &self.dir, source))?;
+        let number = |name: &String| {
+            let number: u32 = name.strip_suffix(".pack")?.parse().ok()?;
+            (file_name(number) == *name && number > 0).then_some(number)
+        };
+        let mut numbers: Vec<u32> = names.iter().filter_map(number).collect();
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    pub(crate) fn path(&self, number: u32) -> PathBuf {
+        self.dir.join(file_name(number))
+    }
+
+    /// Opens a segment, or finds it open.
+    pub(crate) fn open(&self, number: u32) -> Result<Opened, StoreError> {
+        let mut cache = self.cache();
+        cache.clock += 1;
+        let clock = cache.clock;
+        if let Some((segment, used)) = cache.open.get_mut(&number) {
+            *used = clock;
+            return Ok(Opened::Whole(Arc::clone(segment)));
+        }
+        drop(cache);
+        let path = self.path(number);
+        let file = match self.vfs.open(&path, Create::Never) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Opened::Missing),
+            Err(source) => return Err(StoreError::io("open", &path, source)),
+        };
+        let mut header = [0; SEGMENT_HEADER_LEN];
+        let len = file.read_at(&mut header, 0);
+        let len = len.map_err(|source| StoreError::io("read", &path, source))?;
+        match SegmentId::decode(&header[..len], number) {
+            Ok(id) => {
+                let segment = Arc::new(Segment { id, path, file });
+                self.remember(&segment);
+                Ok(Opened::Whole(segment))
+            }
+            Err(SegmentHeaderError::Damaged) => Ok(Opened::Damaged),
+            Err(SegmentHeaderError::Newer(found)) => {
+                Err(StoreError::Newer { path, found: u32::from(found) })
+            }
+        }
+    }
+
+    /// Creates the next segment; its name is not durable yet.
+    pub(crate) fn create(&self, number: u32) -> Result<Arc<Segment>, StoreError> {
+        let path = self.path(number);
+        if number > SEGMENT_NUMBER_MAX {
+            let source = io::Error::new(io::ErrorKind::StorageFull, "no segment numbers left");
+            return Err(StoreError::io("create", &path, source));
+        }
+        let id = SegmentId { number, salt: random() };
+        let file = self.vfs.open(&path, Create::New);
+        let file = file.map_err(|source| StoreError::io("create", &path, source))?;
+        if let Err(source) = file.write_all_at(&id.encode(), 0) {
+            // A file without a whole header is removed by the next start in any case.
+            drop(self.vfs.remove(&path));
+            return Err(StoreError::io("create", &path, source));
+        }
+        let segment = Arc::new(Segment { id, path, file });
+        self.remember(&segment);
+        Ok(segment)
+    }
+
+    /// Removes a segment's file.
+    pub(crate) fn remove(&self, number: u32) -> Result<(), StoreError> {
+        self.cache().open.remove(&number);
+        let path = self.path(number);
+        self.vfs.remove(&path).map_err(|source| StoreError::io("remove", &path, source))
+    }
+
+    /// Makes the names of the packs durable.
+    pub(crate) fn sync_names(&self) -> io::Result<()> {
+        self.vfs.sync_dir(&self.dir)
+    }
+
+    fn remember(&self, segment: &Arc<Segment>) {
+        let mut cache = self.cache();
+        cache.clock += 1;
+        let clock = cache.clock;
+        cache.open.insert(segment.id.number, (Arc::clone(segment), clock));
+        if cache.open.len() > OPEN_COUNT_MAX {
+            let oldest = cache.open.iter().min_by_key(|(_, (_, used))| *used);
+            let oldest = oldest.map(|(number, _)| *number);
+            oldest.and_then(|number| cache.open.remove(&number));
+        }
+    }
+
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Segment {
+    pub(crate) fn len(&self) -> Result<u64, StoreError> {
+        self.file.len().map_err(|source| StoreError::io("measure", &self.path, source))
+    }
+
+    pub(crate) fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>, StoreError> {
+        let bytes = self.file.read_to_vec(offset, len);
+        bytes.map_err(|source| StoreError::io("read", &self.path, source))
+    }
+
+    pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, StoreError> {
+        let len = self.file.read_at(buffer, offset);
+        len.map_err(|source| StoreError::io("read", &self.path, source))
+    }
+}
+
+fn file_name(number: u32) -> String {
+    format!("{number:06}.pack")
+}
+
+/// A number that nobody outside can guess; the standard library seeds its hash maps with one.
+pub(crate) fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+/// The directory of packs in the repository at `dir`.
+pub(crate) fn packs_dir(dir: &Path) -> PathBuf {
+    dir.join("blocks")
+}

@@ -1,0 +1,157 @@
+//! Durability: group commit, checkpoints, the clean end, and what a failed sync means.
+//!
+//! A flush takes a ticket (how many bytes were written) and waits until a sync covers it. One
+//! caller at a time does the syncing, for everybody who wrote before it began.
+//!
+//! Invariants: a ticket is only reached through successful syncs. After a failed one the kernel
+//! may have dropped the bytes and still show them to readers, so nothing is written any more, and
+//! the next start cuts off what came after the last good sync.
+//! Not here: what the positions mean (`index/header.rs`).
+
+use super::{
+    Inner,
+    index::{Position, State},
+    record::SEGMENT_LEN_MAX,
+};
+use crate::StoreError;
+use std::{
+    io,
+    path::Path,
+    sync::{Arc, Condvar, Mutex, PoisonError, atomic::Ordering},
+};
+use tracing::error;
+
+/// A checkpoint is due when recovery would have to read more than this (512 MiB).
+const BEHIND_LEN_MAX: u64 = 2 * SEGMENT_LEN_MAX;
+
+/// Who syncs, and how far it has come.
+#[derive(Debug, Default)]
+pub(super) struct GroupSync {
+    progress: Mutex<Progress>,
+    ended: Condvar,
+    checkpoint: Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct Progress {
+    synced: u64,
+    running: bool,
+}
+
+impl Inner {
+    /// Whether writes are still possible.
+    pub(super) fn writable(&self) -> Result<(), StoreError> {
+        self.failed.get().map_or(Ok(()), |error| Err(error.clone()))
+    }
+
+    /// Notes that a sync failed; returns the error that every write answers from now on.
+    pub(super) fn fail(&self, path: &Path, source: io::Error) -> StoreError {
+        error!(path = %path.display(), %source, "a sync failed; no more writes until a restart");
+        let error = StoreError::SyncFailed { path: path.to_owned(), source: Arc::new(source) };
+        let index = self.index();
+        index.set_state(State::SyncFailed);
+        // The disk is failing: if this does not reach it either, the next start hashes the tail.
+        drop(index.sync());
+        self.failed.get_or_init(|| error).clone()
+    }
+
+    pub(super) fn flush(&self) -> Result<(), StoreError> {
+        let ticket = self.written.load(Ordering::Acquire);
+        let mut progress = self.sync.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            self.writable()?;
+            if progress.synced >= ticket {
+                return Ok(());
+            }
+            if !progress.running {
+                break;
+            }
+            let woken = self.sync.ended.wait(progress);
+            progress = woken.unwrap_or_else(PoisonError::into_inner);
+        }
+        progress.running = true;
+        drop(progress);
+        let answer = self.sync_written();
+        let mut progress = self.sync.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.running = false;
+        if let Ok(ticket) = answer {
+            progress.synced = ticket;
+        }
+        drop(progress);
+        self.sync.ended.notify_all();
+        answer?;
+        self.checkpoint_if_due();
+        Ok(())
+    }
+
+    /// Syncs everything written so far; returns the ticket that this reaches.
+    fn sync_written(&self) -> Result<u64, StoreError> {
+        let pending = self.writer().pending();
+        for segment in &pending.segments {
+            segment.file.sync_data().map_err(|source| self.fail(&segment.path, source))?;
+        }
+        if pending.names.is_some() {
+            let synced = self.segments.sync_names();
+            synced.map_err(|source| self.fail(&self.segments.dir, source))?;
+        }
+        // Under the lock, so that a growing index does not miss it.
+        let mut writer = self.writer();
+        writer.note_synced(&pending);
+        self.index().set_durable(pending.position);
+        Ok(pending.ticket)
+    }
+
+    /// Brings the index file up to date on disk when it has fallen far behind the packs.
+    ///
+    /// Failing is no harm: the old checkpoint stays valid.
+    fn checkpoint_if_due(&self) {
+        let Ok(_one_at_a_time) = self.sync.checkpoint.try_lock() else { return };
+        let index = self.index();
+        let (durable, (checkpoint, _)) = (index.durable(), index.checkpoint());
+        if distance(checkpoint, durable) < BEHIND_LEN_MAX {
+            return;
+        }
+        let Ok(super::segment::Opened::Whole(segment)) = self.segments.open(durable.segment())
+        else {
+            return;
+        };
+        if index.sync().is_err() {
+            return;
+        }
+        let writer = self.writer();
+        if Arc::ptr_eq(&index, &self.index()) {
+            index.set_checkpoint(durable, segment.id.salt);
+        }
+        drop(writer);
+    }
+
+    pub(super) fn close(&self) -> Result<(), StoreError> {
+        if !self.writer().noted_dirty() && self.index().state() == State::Clean {
+            return Ok(());
+        }
+        self.flush()?;
+        let mut writer = self.writer();
+        if writer.written() != self.written.load(Ordering::Acquire) || self.writable().is_err() {
+            return self.writable();
+        }
+        let index = self.index();
+        // Somebody may have appended since the flush; then the end is not clean.
+        if index.durable() == writer.position()
+            && let Some(salt) = writer.salt()
+        {
+            index.sync()?;
+            index.set_checkpoint(writer.position(), salt);
+            index.set_state(State::Clean);
+            index.sync()?;
+            writer.note_clean();
+        }
+        Ok(())
+    }
+}
+
+/// About how many bytes of packs lie between two positions.
+fn distance(from: Position, to: Position) -> u64 {
+    let at =
+        |position: Position| u64::from(position.segment()) * SEGMENT_LEN_MAX + position.offset();
+    at(to).saturating_sub(at(from).max(SEGMENT_LEN_MAX))
+}

@@ -1,0 +1,357 @@
+//! Appends records to the current pack.
+//!
+//! One writer at a time, under the store's writer lock. A batch goes out as one vectored write of
+//! headers (laid out here) and data (where it already is), and enters the index only after that.
+//!
+//! Invariants: the position only moves past what is written whole; at most
+//! [`UNSYNCED_COUNT_MAX`] packs hold anything that is not synced, so recovery knows where to
+//! hash. A failed write is cut off and costs nothing but itself.
+//! Not here: when it becomes durable (`sync.rs`).
+
+use super::{
+    Fault, Inner,
+    index::{Fingerprint, Found, Index, Place, Position, State},
+    read::Located,
+    record::{Record, RecordKind, SEGMENT_HEADER_LEN, SEGMENT_LEN_MAX},
+    segment::Segment,
+};
+use crate::StoreError;
+use cairn_block::{BLOCK_LEN_MAX, Block, BlockError, Cid, Multihash};
+use std::{
+    collections::HashSet,
+    io::IoSlice,
+    sync::{Arc, atomic::Ordering},
+};
+
+/// Most packs with anything not synced; a third one waits for the first.
+pub(super) const UNSYNCED_COUNT_MAX: usize = 2;
+
+/// Most records that one write takes; each is two parts, and a system call takes 1024.
+const BATCH_COUNT_MAX: usize = 512;
+
+/// After so many bytes the system is asked to start writing them out.
+const START_SYNC_LEN: u64 = 8 * 1024 * 1024;
+
+/// Where the next record goes.
+#[derive(Debug, Default)]
+pub(super) struct Writer {
+    segment: Option<Arc<Segment>>,
+    end: u64,
+    /// The highest segment number there is, usable or not.
+    last_number: u32,
+    /// Packs with something not synced, the current one last.
+    unsynced: Vec<Arc<Segment>>,
+    names_synced_to: u32,
+    written: u64,
+    sync_started: u64,
+    /// Whether the index file says on disk that it is being written to.
+    noted_dirty: bool,
+}
+
+/// What a sync must do, taken under the writer lock.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) ticket: u64,
+    pub(super) position: Position,
+    pub(super) segments: Vec<Arc<Segment>>,
+    pub(super) names: Option<u32>,
+}
+
+/// Records laid out but not written.
+#[derive(Debug, Default)]
+struct Batch<'a> {
+    headers: Vec<u8>,
+    records: Vec<Laid<'a>>,
+    len: u64,
+}
+
+#[derive(Debug)]
+struct Laid<'a> {
+    header_len: usize,
+    data: &'a [u8],
+    place: Place,
+    fingerprint: Fingerprint,
+    replaces: Option<Found>,
+}
+
+impl Writer {
+    /// Starts after what recovery found: the last pack with its end (if it can be appended to),
+    /// the highest number, and the packs that may not be on disk yet.
+    pub(super) fn new(
+        last: Option<(Arc<Segment>, u64)>,
+        last_number: u32,
+        unsynced: Vec<Arc<Segment>>,
+    ) -> Self {
+        let written = u64::from(!unsynced.is_empty());
+        let (segment, end) = last.map_or((None, 0), |(segment, end)| (Some(segment), end));
+        let sync_started = end;
+        Self { segment, end, last_number, unsynced, written, sync_started, ..Self::default() }
+    }
+
+    pub(super) fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// The end of the last record.
+    pub(super) fn position(&self) -> Position {
+        match &self.segment {
+            Some(segment) => Position::new(segment.id.number, self.end),
+            None => Position::new(self.last_number, SEGMENT_LEN_MAX),
+        }
+    }
+
+    /// The salt of the current pack.
+    pub(super) fn salt(&self) -> Option<u64> {
+        self.segment.as_ref().map(|segment| segment.id.salt)
+    }
+
+    pub(super) fn noted_dirty(&self) -> bool {
+        self.noted_dirty
+    }
+
+    pub(super) fn note_clean(&mut self) {
+        self.noted_dirty = false;
+    }
+
+    pub(super) fn pending(&self) -> Pending {
+        let newest = self.segment.as_ref().map_or(0, |segment| segment.id.number);
+        Pending {
+            ticket: self.written,
+            position: self.position(),
+            segments: self.unsynced.clone(),
+            names: (newest > self.names_synced_to).then_some(newest),
+        }
+    }
+
+    /// Notes what a sync achieved.
+    pub(super) fn note_synced(&mut self, pending: &Pending) {
+        let all = self.written == pending.ticket;
+        // The pack that was current then may hold later records.
+        let current = pending.position.segment();
+        self.unsynced.retain(|segment| !all && segment.id.number >= current);
+        self.names_synced_to = self.names_synced_to.max(pending.names.unwrap_or_default());
+    }
+
+    fn has_room(&self, len: u64) -> bool {
+        self.segment.is_some() && self.end + len <= SEGMENT_LEN_MAX
+    }
+}
+
+impl Inner {
+    pub(super) fn append(&self, blocks: &[Block]) -> Result<(), StoreError> {
+        let large = blocks.iter().find(|block| block.data().len() > BLOCK_LEN_MAX);
+        if let Some(block) = large {
+            let (cid, len) = (block.cid().clone(), block.data().len());
+            return Err(BlockError::TooLarge { cid, len }.into());
+        }
+        let mut writer = self.writer();
+        self.writable()?;
+        let index = self.index_with_room(&writer, blocks.len() as u64)?;
+        match self.append_with(&index, &mut writer, blocks) {
+            Err(Fault::Garbled) => {
+                self.rebuild_index(&writer)?;
+                let index = self.index_with_room(&writer, blocks.len() as u64)?;
+                let again = self.append_with(&index, &mut writer, blocks);
+                self.settle(again)
+            }
+            answer => self.settle(answer),
+        }
+    }
+
+    fn append_with(
+        &self,
+        index: &Index,
+        writer: &mut Writer,
+        blocks: &[Block],
+    ) -> Result<(), Fault> {
+        let mut batch = Batch::default();
+        let mut seen = HashSet::with_capacity(blocks.len());
+        for block in blocks {
+            let hash = block.cid().multihash();
+            if block.cid().inlined().is_some() || !seen.insert(hash) {
+                continue;
+            }
+            let fingerprint = index.fingerprint(hash);
+            let replaces = match self.locate(index, hash)? {
+                Located::Absent => None,
+                Located::Here { found, .. } if !self.is_corrupt(found.place) => continue,
+                Located::Here { found, .. } | Located::Broken { found } => Some(found),
+            };
+            let len = Record::len_for(hash, block.data().len());
+            let segment = self.room_for(index, writer, &mut batch, len)?;
+            let offset = writer.end + batch.len;
+            let place = Place::new(segment.id.number, offset, len);
+            let header = (hash, block.data().len() as u32);
+            let kind = RecordKind::Block;
+            let header_len = Record::encode(segment.id, offset, kind, header, &mut batch.headers);
+            let data = block.data();
+            batch.records.push(Laid { header_len, data, place, fingerprint, replaces });
+            batch.len += len;
+        }
+        self.write(index, writer, &mut batch)
+    }
+
+    pub(super) fn delete(&self, cid: &Cid) -> Result<bool, StoreError> {
+        if cid.inlined().is_some() {
+            return Ok(false);
+        }
+        let mut writer = self.writer();
+        self.writable()?;
+        match self.delete_with(&self.index(), &mut writer, cid.multihash()) {
+            Err(Fault::Garbled) => {
+                let index = self.rebuild_index(&writer)?;
+                let again = self.delete_with(&index, &mut writer, cid.multihash());
+                self.settle(again)
+            }
+            answer => self.settle(answer),
+        }
+    }
+
+    fn delete_with(
+        &self,
+        index: &Index,
+        writer: &mut Writer,
+        hash: &Multihash,
+    ) -> Result<bool, Fault> {
+        let (Located::Here { found, .. } | Located::Broken { found }) = self.locate(index, hash)?
+        else {
+            return Ok(false);
+        };
+        let len = Record::len_for(hash, 0);
+        let segment = self.room_for(index, writer, &mut Batch::default(), len)?;
+        let mut header = Vec::new();
+        let kind = RecordKind::Tombstone;
+        Record::encode(segment.id, writer.end, kind, (hash, 0), &mut header);
+        self.write_parts(writer, &[IoSlice::new(&header)], len)?;
+        index.remove(found.slot);
+        self.forget_corrupt(found.place);
+        Ok(true)
+    }
+
+    /// Makes room for a record of `len` bytes after the batch: writes the batch out when it is
+    /// full, and begins the next pack when the current one is.
+    fn room_for(
+        &self,
+        index: &Index,
+        writer: &mut Writer,
+        batch: &mut Batch<'_>,
+        len: u64,
+    ) -> Result<Arc<Segment>, Fault> {
+        self.note_dirty(index, writer)?;
+        let fits = writer.has_room(batch.len + len);
+        if !fits || batch.records.len() == BATCH_COUNT_MAX {
+            self.write(index, writer, batch)?;
+        }
+        if !fits {
+            self.roll(writer)?;
+        }
+        let segment = writer.segment.as_ref();
+        Ok(Arc::clone(segment.expect("invariant: there is a pack with room now")))
+    }
+
+    /// Writes a batch and then tells the index.
+    fn write(
+        &self,
+        index: &Index,
+        writer: &mut Writer,
+        batch: &mut Batch<'_>,
+    ) -> Result<(), Fault> {
+        let Batch { headers, records, len } = std::mem::take(batch);
+        if records.is_empty() {
+            return Ok(());
+        }
+        let mut rest = &headers[..];
+        let mut parts = Vec::with_capacity(records.len() * 2);
+        for record in &records {
+            let (header, after) = rest.split_at(record.header_len);
+            parts.extend([IoSlice::new(header), IoSlice::new(record.data)]);
+            rest = after;
+        }
+        self.write_parts(writer, &parts, len)?;
+        for Laid { place, fingerprint, replaces, .. } in records {
+            match replaces {
+                Some(old) => {
+                    index.replace(old.slot, place);
+                    self.forget_corrupt(old.place);
+                }
+                None => index.insert(fingerprint, place)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes `parts` of `len` bytes at the end of the current pack, whole or not at all.
+    fn write_parts(
+        &self,
+        writer: &mut Writer,
+        parts: &[IoSlice<'_>],
+        len: u64,
+    ) -> Result<(), StoreError> {
+        let segment = writer.segment.as_ref().expect("invariant: made room before");
+        if let Err(source) = segment.file.write_all_vectored_at(parts, writer.end) {
+            // If cutting fails as well, the next write goes over the same bytes.
+            drop(segment.file.set_len(writer.end));
+            return Err(StoreError::io("write", &segment.path, source));
+        }
+        writer.end += len;
+        writer.written += len;
+        if writer.end - writer.sync_started >= START_SYNC_LEN {
+            segment.file.start_sync(writer.sync_started, writer.end - writer.sync_started);
+            writer.sync_started = writer.end;
+        }
+        if writer.unsynced.last().is_none_or(|last| last.id.number != segment.id.number) {
+            writer.unsynced.push(Arc::clone(segment));
+        }
+        self.written.store(writer.written, Ordering::Release);
+        Ok(())
+    }
+
+    /// Begins the next pack.
+    fn roll(&self, writer: &mut Writer) -> Result<(), StoreError> {
+        while writer.unsynced.len() >= UNSYNCED_COUNT_MAX {
+            let oldest = &writer.unsynced[0];
+            oldest.file.sync_data().map_err(|source| self.fail(&oldest.path, source))?;
+            writer.unsynced.remove(0);
+        }
+        let segment = self.segments.create(writer.last_number + 1)?;
+        writer.last_number += 1;
+        writer.end = SEGMENT_HEADER_LEN as u64;
+        writer.sync_started = 0;
+        writer.unsynced.push(Arc::clone(&segment));
+        writer.segment = Some(segment);
+        Ok(())
+    }
+
+    /// Before the first write: notes on disk that the index may get ahead of its checkpoint.
+    fn note_dirty(&self, index: &Index, writer: &mut Writer) -> Result<(), StoreError> {
+        if !writer.noted_dirty {
+            let was_clean = index.state() == State::Clean;
+            index.set_state(State::Dirty);
+            if was_clean {
+                index.sync()?;
+            }
+            writer.noted_dirty = true;
+        }
+        Ok(())
+    }
+
+    /// The index, with room for `more` entries.
+    fn index_with_room(&self, writer: &Writer, more: u64) -> Result<Arc<Index>, StoreError> {
+        let index = self.index();
+        if index.has_room(more) {
+            return Ok(index);
+        }
+        match index.grown(&*self.segments.vfs, more) {
+            Ok(Ok(new)) => Ok(self.set_index(new)),
+            Ok(Err(_garbled)) => {
+                self.rebuild_index(writer)?;
+                let grown = self.index().grown(&*self.segments.vfs, more)?;
+                let grown = self.settle(grown.map_err(Fault::from))?;
+                Ok(self.set_index(grown))
+            }
+            // A disk too full for a larger table may still take some blocks.
+            Err(_) if index.has_any_room(more) => Ok(index),
+            Err(error) => Err(error),
+        }
+    }
+}
