@@ -13,7 +13,8 @@ pub(crate) struct Endpoint {
 impl Endpoint {
     /// Reads `/ip4/127.0.0.1/tcp/5001`, `http://127.0.0.1:5001` or `127.0.0.1:5001`.
     pub(crate) fn parse(text: &str) -> Result<Self, Failure> {
-        let wrong = |reason: &str| Failure::Usage(format!("invalid API address {text:?}: {reason}"));
+        let wrong =
+            |reason: &str| Failure::Usage(format!("invalid API address {text:?}: {reason}"));
         let text = text.trim();
         if let Some(rest) = text.strip_prefix('/') {
             let parts: Vec<&str> = rest.trim_end_matches('/').split('/').collect();

@@ -2,7 +2,9 @@
 //!
 //! Not here: checking values (`cairn_rpc::Request`), reading files (`input`).
 
-use cairn_rpc::{ARGUMENTS_MAX, Argument, ArgumentKind, COMMANDS, Command, GLOBAL, Kind, Opt, Request, VERSION};
+use cairn_rpc::{
+    ARGUMENTS_MAX, Argument, ArgumentKind, COMMANDS, Command, GLOBAL, Kind, Opt, Request, VERSION,
+};
 use clap::{Arg, ArgAction, ArgMatches, builder::ValueParser, error::ErrorKind};
 use std::{ffi::OsString, path::PathBuf};
 
@@ -39,8 +41,16 @@ pub(crate) struct Globals {
 }
 
 /// The global options that [`Globals`] holds.
-const OWN: &[&str] =
-    &["repo-dir", "config", "config-file", "api", "api-auth", "debug", "encoding", "stream-channels"];
+const OWN: &[&str] = &[
+    "repo-dir",
+    "config",
+    "config-file",
+    "api",
+    "api-auth",
+    "debug",
+    "encoding",
+    "stream-channels",
+];
 
 /// Reads a command line.
 pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, clap::Error> {
@@ -108,10 +118,14 @@ fn arguments_of(command: &Command, matches: &ArgMatches) -> (Vec<String>, Vec<Pa
     for argument in command.arguments {
         match argument.kind {
             ArgumentKind::Text => {
-                texts.extend(matches.get_many::<String>(argument.name).into_iter().flatten().cloned());
+                texts.extend(
+                    matches.get_many::<String>(argument.name).into_iter().flatten().cloned(),
+                );
             }
             ArgumentKind::File => {
-                paths.extend(matches.get_many::<PathBuf>(argument.name).into_iter().flatten().cloned());
+                paths.extend(
+                    matches.get_many::<PathBuf>(argument.name).into_iter().flatten().cloned(),
+                );
             }
         }
     }
@@ -125,7 +139,11 @@ fn root(program: &str) -> clap::Command {
         .about("An IPFS node in one binary")
         .version(VERSION)
         .disable_help_subcommand(true)
-        .args(GLOBAL.iter().map(|option| arg_of_option(option).global(true).help_heading("Global options")));
+        .args(
+            GLOBAL
+                .iter()
+                .map(|option| arg_of_option(option).global(true).help_heading("Global options")),
+        );
     for command in COMMANDS.iter().filter(|command| !command.path.contains(' ')) {
         root = root.subcommand(of(command));
     }
@@ -213,20 +231,30 @@ mod tests {
 
     #[test]
     fn reads_command_lines() {
-        let Ok(Parsed::Call { request, paths, .. }) = line("cairn add -rQ --pin=false -s size-10 a b") else {
+        let Ok(Parsed::Call { request, paths, .. }) =
+            line("cairn add -rQ --pin=false -s size-10 a b")
+        else {
             panic!("not a call");
         };
         assert_eq!(request.command().path, "add");
         assert_eq!(paths.len(), 2);
         assert!(request.flag("recursive") && request.flag("quieter") && !request.flag("pin"));
         assert_eq!(request.text("chunker"), Some("size-10"));
-        let Ok(Parsed::Call { request, .. }) = line("ipfs refs local") else { panic!("not a call") };
+        let Ok(Parsed::Call { request, .. }) = line("ipfs refs local") else {
+            panic!("not a call")
+        };
         assert_eq!(request.command().path, "refs local");
-        let Ok(Parsed::Call { request, .. }) = line("ipfs refs -r --max-depth=-1 Qm") else { panic!("not a call") };
+        let Ok(Parsed::Call { request, .. }) = line("ipfs refs -r --max-depth=-1 Qm") else {
+            panic!("not a call")
+        };
         assert_eq!((request.command().path, request.int("max-depth")), ("refs", Some(-1)));
-        let Ok(Parsed::Call { request, .. }) = line("ipfs cid format -v 1 -b=base32 Qm") else { panic!("not a call") };
+        let Ok(Parsed::Call { request, .. }) = line("ipfs cid format -v 1 -b=base32 Qm") else {
+            panic!("not a call")
+        };
         assert_eq!((request.text("v"), request.text("b")), (Some("1"), Some("base32")));
-        let Ok(Parsed::Call { globals, .. }) = line("ipfs id --enc=json -c /r --api=/ip4/1.2.3.4/tcp/1") else {
+        let Ok(Parsed::Call { globals, .. }) =
+            line("ipfs id --enc=json -c /r --api=/ip4/1.2.3.4/tcp/1")
+        else {
             panic!("not a call");
         };
         assert!(globals.json && globals.api.is_some());
@@ -236,7 +264,13 @@ mod tests {
 
     #[test]
     fn wrong_usage_is_an_error() {
-        for words in ["ipfs nope", "ipfs pin", "ipfs cat --offset=x Qm", "ipfs id --enc=xml", "ipfs add --nope x"] {
+        for words in [
+            "ipfs nope",
+            "ipfs pin",
+            "ipfs cat --offset=x Qm",
+            "ipfs id --enc=xml",
+            "ipfs add --nope x",
+        ] {
             assert!(line(words).is_err_and(|error| error.use_stderr()), "{words}");
         }
     }

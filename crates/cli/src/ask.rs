@@ -2,9 +2,7 @@
 //!
 //! Not here: the HTTP client (`client`), showing answers (`show`).
 
-use crate::{
-    Outputs, address::Endpoint, args::Globals, client, input, report::Failure, show,
-};
+use crate::{Outputs, address::Endpoint, args::Globals, client, input, report::Failure, show};
 use cairn_node::{AddEntries, Node, OpenOptions};
 use cairn_rpc::{Host, Needs, Request};
 use cairn_runtime::{RealVfs, Tasks};
@@ -25,7 +23,11 @@ pub(crate) fn repo_path(globals: &Globals) -> Result<PathBuf, Failure> {
 }
 
 /// Runs one command to its end.
-pub(crate) async fn run(request: Request, globals: &Globals, paths: Vec<PathBuf>) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(
+    request: Request,
+    globals: &Globals,
+    paths: Vec<PathBuf>,
+) -> Result<ExitCode, Failure> {
     let mut request = input::with_stdin(request)?;
     show::prepare(&mut request);
     let expected = show::Expected::of(&request, &paths);
@@ -72,7 +74,8 @@ pub(crate) async fn daemon(globals: &Globals) -> Result<Option<(Endpoint, TcpStr
     if let Some(api) = &globals.api {
         let endpoint = Endpoint::parse(api)?;
         let stream = connect(&endpoint).await.map_err(|error| {
-            let text = format!("cannot reach the API at {}: {error}. Is the daemon running?", api.trim());
+            let text =
+                format!("cannot reach the API at {}: {error}. Is the daemon running?", api.trim());
             Failure::Failed(text)
         })?;
         return Ok(Some((endpoint, stream)));

@@ -10,7 +10,10 @@
 
 use rustix::{
     fd::{AsFd, OwnedFd},
-    fs::{AtFlags, CWD, Mode, OFlags, Timespec, Timestamps, fchmod, futimens, mkdirat, open, openat, symlinkat, unlinkat},
+    fs::{
+        AtFlags, CWD, Mode, OFlags, Timespec, Timestamps, fchmod, futimens, mkdirat, open, openat,
+        symlinkat, unlinkat,
+    },
     io::Errno,
 };
 use std::{
@@ -139,7 +142,8 @@ impl Item {
             }
             _ => (target.to_owned(), own),
         };
-        let directory = if directory.as_os_str().is_empty() { Path::new(".").to_owned() } else { directory };
+        let directory =
+            if directory.as_os_str().is_empty() { Path::new(".").to_owned() } else { directory };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let opened = open(&directory, flags, Mode::empty());
         Ok((opened.map_err(|error| self.failed(error))?, name))
@@ -154,10 +158,13 @@ impl Item {
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(error) => return Err(self.failed(error)),
             }
-            directory = openat(&directory, *part, flags, Mode::empty()).map_err(|error| match error {
-                Errno::NOTDIR | Errno::LOOP => ExtractError::InTheWay { name: self.name.clone() },
-                error => self.failed(error),
-            })?;
+            directory =
+                openat(&directory, *part, flags, Mode::empty()).map_err(|error| match error {
+                    Errno::NOTDIR | Errno::LOOP => {
+                        ExtractError::InTheWay { name: self.name.clone() }
+                    }
+                    error => self.failed(error),
+                })?;
         }
         Ok(directory)
     }
@@ -179,7 +186,7 @@ impl Item {
                 self.clear(directory, name)?;
                 let result = self.write(directory, name, entry);
                 if result.is_err() {
-                    drop(unlinkat(directory, name, AtFlags::empty()));
+                    unlinkat(directory, name, AtFlags::empty()).unwrap_or(());
                 }
                 result
             }
@@ -204,7 +211,8 @@ impl Item {
         name: &[u8],
         entry: &mut tar::Entry<'_, impl Read>,
     ) -> Result<(), ExtractError> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let opened = openat(directory, name, flags, Mode::from_raw_mode(FILE_MODE));
         let mut file = File::from(opened.map_err(|error| self.failed(error))?);
         let len = entry.size();

@@ -64,7 +64,8 @@ pub(crate) fn files(request: &Request, paths: Vec<PathBuf>) -> Result<Option<Add
     }
     let is_add = request.command().path == "add";
     let options = if is_add { walk_options(request) } else { LocalWalkOptions::default() };
-    let stdin_name = if is_add { request.text("stdin-name").unwrap_or("").to_owned() } else { String::new() };
+    let stdin_name =
+        if is_add { request.text("stdin-name").unwrap_or("").to_owned() } else { String::new() };
     if paths.is_empty() || paths.iter().any(|path| path == Path::new("-")) {
         return Ok(Some(with_standard_input(paths, &options, &stdin_name)));
     }

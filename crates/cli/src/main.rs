@@ -72,7 +72,9 @@ fn run(parsed: Parsed) -> Result<ExitCode, Failure> {
 fn log_to_stderr(parsed: &Parsed) {
     let (daemon, debug) = match parsed {
         Parsed::Greet { globals } => (false, globals.debug),
-        Parsed::Call { request, globals, .. } => (request.command().path == "daemon", globals.debug),
+        Parsed::Call { request, globals, .. } => {
+            (request.command().path == "daemon", globals.debug)
+        }
     };
     let default = match (debug, daemon) {
         (true, _) => "debug",

@@ -122,7 +122,9 @@ impl Writer {
         }
         match len {
             Some(len) if sent < len => {
-                let text = format!("{path} changed while it was being read: {len} bytes expected, {sent} found");
+                let text = format!(
+                    "{path} changed while it was being read: {len} bytes expected, {sent} found"
+                );
                 Err(io::Error::other(text))
             }
             _ => Ok(()),

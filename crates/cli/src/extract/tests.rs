@@ -66,17 +66,19 @@ fn nothing_leaves_the_target() {
         ("absolute", &[Entry::Directory("r"), Entry::File("/evil", b"x")]),
         ("dot", &[Entry::Directory("r"), Entry::File("r/./evil", b"x")]),
         ("two roots", &[Entry::Directory(".."), Entry::File("../evil", b"x")]),
-        ("through a link", &[
-            Entry::Directory("r"),
-            Entry::Symlink("r/l", ".."),
-            Entry::File("r/l/evil", b"x"),
-        ]),
-        ("directory over a link", &[
-            Entry::Directory("r"),
-            Entry::Symlink("r/l", ".."),
-            Entry::Directory("r/l"),
-            Entry::File("r/l/evil", b"x"),
-        ]),
+        (
+            "through a link",
+            &[Entry::Directory("r"), Entry::Symlink("r/l", ".."), Entry::File("r/l/evil", b"x")],
+        ),
+        (
+            "directory over a link",
+            &[
+                Entry::Directory("r"),
+                Entry::Symlink("r/l", ".."),
+                Entry::Directory("r/l"),
+                Entry::File("r/l/evil", b"x"),
+            ],
+        ),
         ("hard link", &[Entry::Directory("r"), Entry::Hard("r/h", "/etc/passwd")]),
         ("below a file", &[Entry::File("r", b""), Entry::File("r/evil", b"x")]),
     ];

@@ -116,7 +116,11 @@ async fn init_repo(request: &Request, path: &Path) -> Result<(), Failure> {
 type Running = FuturesUnordered<BoxFuture<'static, Result<(), Failure>>>;
 
 /// Starts the services and waits until somebody wants the end, or one of them fails.
-async fn serve(node: &Node, stop: &CancellationToken, signals: &mut Signals) -> Result<(), Failure> {
+async fn serve(
+    node: &Node,
+    stop: &CancellationToken,
+    signals: &mut Signals,
+) -> Result<(), Failure> {
     announce_swarm(node).await?;
     let mut running: Running = FuturesUnordered::new();
     for service in SERVICES {
@@ -179,7 +183,8 @@ async fn start(
         let work = (service.serve)(listener, node.clone(), stop.clone());
         running.push(
             work.map(move |result| {
-                result.map_err(|error| Failure::Failed(format!("the {name} server failed: {error}")))
+                result
+                    .map_err(|error| Failure::Failed(format!("the {name} server failed: {error}")))
             })
             .boxed(),
         );
@@ -192,9 +197,8 @@ async fn start(
 }
 
 async fn listen(service: &Service, text: &str) -> Result<TcpListener, Failure> {
-    let endpoint = crate::address::Endpoint::parse(text).map_err(|error| {
-        Failure::Failed(format!("{}: {error}", service.key))
-    })?;
+    let endpoint = crate::address::Endpoint::parse(text)
+        .map_err(|error| Failure::Failed(format!("{}: {error}", service.key)))?;
     let bound = match endpoint.host.parse::<IpAddr>() {
         Ok(ip) => TcpListener::bind((ip, endpoint.port)).await,
         Err(_) => TcpListener::bind((endpoint.host.as_str(), endpoint.port)).await,

@@ -27,15 +27,16 @@ pub(super) async fn show(
     let tasks = Tasks::default();
     let total = Arc::new(AtomicU64::new(0));
     let known = Arc::clone(&total);
-    tasks.spawn_blocking("count input", move || known.store(len_of(expected.paths), Ordering::Relaxed));
+    tasks.spawn_blocking("count input", move || {
+        known.store(len_of(expected.paths), Ordering::Relaxed)
+    });
     let Some(text) = request.command().text else { return Err(Failure::Quiet) };
     let mut render = text(request);
     let bar = Bar::new(None);
     let mut progress = Progress::default();
     while let Some(output) = outputs.next().await {
         let (Output::Single(json) | Output::Event(json)) = output? else { continue };
-        let answer: AddAnswer =
-            serde_json::from_slice(&json).map_err(cairn_rpc::RpcError::from)?;
+        let answer: AddAnswer = serde_json::from_slice(&json).map_err(cairn_rpc::RpcError::from)?;
         bar.set(progress.take(&answer));
         if let len @ 1.. = total.load(Ordering::Relaxed) {
             bar.set_len(len);

@@ -21,7 +21,7 @@ use std::{
 use tokio::sync::mpsc;
 
 /// Most outputs that wait to be read. Data pieces are at most a block, so this bounds bytes, too.
-pub const OUTPUTS_MAX: usize = 16;
+pub(crate) const OUTPUTS_MAX: usize = 16;
 
 /// What the process offers to commands.
 #[derive(Debug, Clone)]

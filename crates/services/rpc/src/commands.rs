@@ -4,7 +4,7 @@
 //! parent before its children, help everywhere, options unambiguous.
 //! Not here: what a row holds (`command`).
 
-pub mod add;
+pub(crate) mod add;
 mod bitswap;
 mod block;
 mod cat;
@@ -16,7 +16,7 @@ mod get;
 mod id;
 mod ls;
 mod own;
-pub mod pin;
+pub(crate) mod pin;
 mod refs;
 mod repo;
 mod resolve;

@@ -5,7 +5,6 @@
 //! Not here: exit codes (the `cairn` binary).
 
 use serde::{Deserialize, Serialize};
-use std::error::Error as _;
 use thiserror::Error;
 
 /// Whose fault a failure is.

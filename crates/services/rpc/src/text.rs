@@ -75,7 +75,7 @@ where
 /// Every multibase encoding: its prefix, its name and what computes it.
 ///
 /// Source: the multibase table, pinned in `spec/PINS.toml`; only what Kubo lists.
-pub const BASES: &[(char, &str, Base)] = &[
+pub(crate) const BASES: &[(char, &str, Base)] = &[
     ('\0', "identity", Base::Identity),
     ('0', "base2", Base::Base2),
     ('b', "base32", Base::Base32Lower),
@@ -104,7 +104,7 @@ pub const BASES: &[(char, &str, Base)] = &[
 /// # Errors
 ///
 /// [`crate::Fault::Request`] for one that is not known.
-pub fn base_of(name: &str) -> Result<Base, RpcError> {
+pub(crate) fn base_of(name: &str) -> Result<Base, RpcError> {
     let prefix = |prefix: char| name.chars().eq([prefix]);
     let row = BASES.iter().find(|(code, known, _)| *known == name || prefix(*code));
     row.map(|row| row.2)
@@ -167,7 +167,7 @@ fn is_hidden(c: char) -> bool {
 }
 
 /// Writes rows in columns, each as wide as its widest cell and one space; the last one is free.
-pub fn columns(rows: &[Vec<String>], min_width: usize, padding: usize) -> String {
+pub(crate) fn columns(rows: &[Vec<String>], min_width: usize, padding: usize) -> String {
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         let cells = rows.iter().filter(|row| row.len() > column + 1).map(|row| &row[column]);
@@ -207,7 +207,7 @@ pub fn human_len(len: u64) -> String {
 }
 
 /// Writes JSON as Kubo prints configuration: indented, texts alone without quotes.
-pub fn human_json(value: &serde_json::Value) -> String {
+pub(crate) fn human_json(value: &serde_json::Value) -> String {
     if let serde_json::Value::String(text) = value {
         return text.clone();
     }
@@ -215,7 +215,7 @@ pub fn human_json(value: &serde_json::Value) -> String {
 }
 
 /// Writes JSON with `indent` for each level.
-pub fn indented(value: &impl serde::Serialize, indent: &[u8]) -> String {
+pub(crate) fn indented(value: &impl serde::Serialize, indent: &[u8]) -> String {
     let mut out = Vec::new();
     let formatter = serde_json::ser::PrettyFormatter::with_indent(indent);
     let mut serializer = serde_json::Serializer::with_formatter(&mut out, formatter);

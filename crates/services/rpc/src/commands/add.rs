@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 const EVENTS_MAX: usize = 64;
 
 /// The row of the table.
-pub const COMMAND: Command = Command {
+pub(crate) const COMMAND: Command = Command {
     path: "add",
     tagline: "Add files and directories",
     help: "Prints the CID of everything added. What was added is on disk and pinned when the last\n\

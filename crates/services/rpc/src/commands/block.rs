@@ -9,12 +9,12 @@ use crate::Command;
 use serde::{Deserialize, Serialize};
 
 /// The group's row of the table.
-pub const COMMAND: Command = Command::group("block", "Read, write and remove single blocks");
+pub(super) const COMMAND: Command = Command::group("block", "Read, write and remove single blocks");
 
 /// A block's CID and length.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct BlockStat {
+pub(super) struct BlockStat {
     /// The CID.
     pub key: String,
     /// Length in bytes.

@@ -11,7 +11,7 @@ use futures::StreamExt as _;
 use std::{ops::Range, pin::pin};
 
 /// The row of the table.
-pub const COMMAND: Command = Command {
+pub(super) const COMMAND: Command = Command {
     path: "cat",
     tagline: "Show the content of files",
     arguments: &[Argument::text("ipfs-path", "The files to show").many().or_stdin()],

@@ -16,7 +16,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 
 /// The group's row of the table.
-pub const COMMAND: Command = Command::group("cid", "Convert CIDs and list what they are made of");
+pub(super) const COMMAND: Command = Command::group("cid", "Convert CIDs and list what they are made of");
 
 /// The options that `cid codecs` and `cid hashes` share.
 const LISTING: &[Opt] = &[
@@ -27,7 +27,7 @@ const LISTING: &[Opt] = &[
 /// A row of one of the tables.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct CodeAndName {
+pub(super) struct CodeAndName {
     /// The number.
     pub code: u64,
     /// The name.

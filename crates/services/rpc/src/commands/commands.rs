@@ -11,7 +11,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 
 /// The row of the table.
-pub const COMMAND: Command = Command {
+pub(super) const COMMAND: Command = Command {
     path: "commands",
     tagline: "List all commands",
     options: &[Opt::flag("flags", "Also their options").or(&["f"])],
@@ -33,7 +33,7 @@ pub const COMMAND: Command = Command {
 /// A command and those below it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Tree {
+pub(super) struct Tree {
     /// The last word of its path.
     pub name: String,
     /// Those below it.
@@ -48,7 +48,7 @@ pub struct Tree {
 /// All names of an option, the long one first.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Names {
+pub(super) struct Names {
     /// The names, without dashes.
     pub names: Vec<String>,
 }

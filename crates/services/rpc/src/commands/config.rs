@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The row of the table.
-pub const COMMAND: Command = Command {
+pub(super) const COMMAND: Command = Command {
     path: "config",
     tagline: "Read and change the configuration",
     help: "Keys have dots, such as Addresses.API. A running daemon reads most of them when it\n\
@@ -48,7 +48,7 @@ pub const COMMAND: Command = Command {
 /// The answer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Answer {
+pub(super) struct Answer {
     /// The key.
     pub key: String,
     /// Its value now.

@@ -21,10 +21,10 @@ use futures::{StreamExt as _, future::BoxFuture};
 use std::pin::pin;
 
 /// Deepest directory that is packed.
-pub const DEPTH_MAX: usize = 256;
+pub(super) const DEPTH_MAX: usize = 256;
 
 /// The row of the table.
-pub const COMMAND: Command = Command {
+pub(super) const COMMAND: Command = Command {
     path: "get",
     tagline: "Download files and directories",
     help: "Saves to a file or directory in the current directory that is named like the last part\n\

@@ -11,7 +11,7 @@ use cairn_network::{PeerId, PeerInfo};
 use serde::{Deserialize, Serialize};
 
 /// The row of the table.
-pub const COMMAND: Command = Command {
+pub(super) const COMMAND: Command = Command {
     path: "id",
     tagline: "Show who this node is, or a peer",
     help: "The format may hold <id>, <aver>, <pver>, <pubkey>, <addrs>, <protocols>, \\n and \\t.",
@@ -34,7 +34,7 @@ pub const COMMAND: Command = Command {
 /// The answer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Answer {
+pub(super) struct Answer {
     /// The peer ID.
     #[serde(rename = "ID")]
     pub id: String,

@@ -18,10 +18,10 @@ use std::pin::pin;
 /// Entries whose roots are read together.
 const BATCH_COUNT: usize = 64;
 /// Most entries of an answer that is not streamed.
-pub const ENTRIES_MAX: usize = 4 * 1024 * 1024;
+pub(super) const ENTRIES_MAX: usize = 4 * 1024 * 1024;
 
 /// The row of the table.
-pub const COMMAND: Command = Command {
+pub(super) const COMMAND: Command = Command {
     path: "ls",
     tagline: "List directories",
     help: "Prints the CID, size and name of each entry; directories end in a slash.",
@@ -43,7 +43,7 @@ pub const COMMAND: Command = Command {
 /// The answer: all directories, or one entry of one of them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Answer {
+pub(super) struct Answer {
     /// The directories.
     pub objects: Vec<Object>,
 }
@@ -51,7 +51,7 @@ pub struct Answer {
 /// A directory.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Object {
+pub(super) struct Object {
     /// The path as it was given.
     pub hash: String,
     /// Its entries.
@@ -61,7 +61,7 @@ pub struct Object {
 /// An entry of a directory.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Link {
+pub(super) struct Link {
     /// Its name.
     pub name: String,
     /// Its CID.

@@ -6,7 +6,7 @@
 use crate::command::{Argument, Command, Needs, Opt};
 
 /// The row of `init`.
-pub const INIT: Command = Command {
+pub(super) const INIT: Command = Command {
     path: "init",
     tagline: "Make a new repository",
     help: "The repository is made at $CAIRN_PATH, else $IPFS_PATH, else ~/.cairn.",
@@ -25,7 +25,7 @@ pub const INIT: Command = Command {
 };
 
 /// The row of `daemon`.
-pub const DAEMON: Command = Command {
+pub(super) const DAEMON: Command = Command {
     path: "daemon",
     tagline: "Run a node that is connected to the network",
     help: "It runs until it is interrupted or told to by `cairn shutdown`. Other commands find it\n\
@@ -54,7 +54,7 @@ pub const DAEMON: Command = Command {
 };
 
 /// The row of `config edit`.
-pub const CONFIG_EDIT: Command = Command {
+pub(super) const CONFIG_EDIT: Command = Command {
     path: "config edit",
     tagline: "Open the configuration in $EDITOR",
     needs: Needs::CommandLine,

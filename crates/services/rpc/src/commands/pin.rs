@@ -1,16 +1,16 @@
 //! `pin`: what must stay in the store.
 
-pub mod add;
+pub(crate) mod add;
 pub(super) mod ls;
 pub(super) mod rm;
 
 use crate::{Command, RpcError};
 
 /// Longest name of a pin, in bytes. Source: Kubo's `--pin-name`.
-pub const PIN_NAME_LEN_MAX: usize = 255;
+pub(crate) const PIN_NAME_LEN_MAX: usize = 255;
 
 /// The group's row of the table.
-pub const COMMAND: Command = Command::group("pin", "Keep content in the store, or let it go");
+pub(crate) const COMMAND: Command = Command::group("pin", "Keep content in the store, or let it go");
 
 /// Refuses names that are too long.
 pub(super) fn check_name(name: &str) -> Result<(), RpcError> {

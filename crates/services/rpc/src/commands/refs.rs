@@ -15,10 +15,10 @@ use serde::{Deserialize, Serialize};
 use std::{collections::HashMap, pin::pin};
 
 /// Most blocks that `--unique` with link names remembers.
-pub const SEEN_MAX: usize = 64 * 1024 * 1024;
+pub(super) const SEEN_MAX: usize = 64 * 1024 * 1024;
 
 /// The row of the table.
-pub const COMMAND: Command = Command {
+pub(super) const COMMAND: Command = Command {
     path: "refs",
     tagline: "List the links of blocks",
     help: "Prints the CID of each link. With --recursive, every block below is fetched.",
@@ -39,7 +39,7 @@ pub const COMMAND: Command = Command {
 /// One link, or why there is none.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Answer {
+pub(super) struct Answer {
     /// The link, in the format asked for.
     #[serde(rename = "Ref")]
     pub reference: String,

@@ -6,4 +6,4 @@ pub(super) mod version;
 use crate::Command;
 
 /// The group's row of the table.
-pub const COMMAND: Command = Command::group("repo", "See the repository as a whole");
+pub(super) const COMMAND: Command = Command::group("repo", "See the repository as a whole");

@@ -10,7 +10,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 
 /// The row of the table.
-pub const COMMAND: Command = Command {
+pub(super) const COMMAND: Command = Command {
     path: "resolve",
     tagline: "Resolve a path to a CID",
     arguments: &[Argument::text("name", "The path to resolve").or_stdin()],
@@ -27,7 +27,7 @@ pub const COMMAND: Command = Command {
 /// The answer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Answer {
+pub(super) struct Answer {
     /// A path that is only a CID.
     pub path: String,
 }

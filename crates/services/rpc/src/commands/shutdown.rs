@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// The row of the table.
-pub const COMMAND: Command = Command {
+pub(super) const COMMAND: Command = Command {
     path: "shutdown",
     tagline: "Shut down the daemon",
     help: "Running calls may end; the daemon exits within ten seconds.",

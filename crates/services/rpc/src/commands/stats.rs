@@ -4,10 +4,10 @@ use super::{bitswap, repo};
 use crate::{Command, Needs};
 
 /// The group's row of the table.
-pub const COMMAND: Command = Command::group("stats", "Show figures about the node");
+pub(super) const COMMAND: Command = Command::group("stats", "Show figures about the node");
 
 /// The row for the exchange.
-pub const BITSWAP: Command = Command {
+pub(super) const BITSWAP: Command = Command {
     path: "stats bitswap",
     tagline: "Show the counters of the exchange",
     options: bitswap::stat::OPTIONS,
@@ -18,7 +18,7 @@ pub const BITSWAP: Command = Command {
 };
 
 /// The row for the repository.
-pub const REPO: Command = Command {
+pub(super) const REPO: Command = Command {
     path: "stats repo",
     tagline: "Show how much the repository holds",
     options: repo::stat::OPTIONS,

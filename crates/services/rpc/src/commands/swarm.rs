@@ -14,12 +14,12 @@ use cairn_network::{Multiaddr, Network, PeerId};
 use serde::{Deserialize, Serialize};
 
 /// The group's row of the table.
-pub const COMMAND: Command = Command::group("swarm", "See and change connections with peers");
+pub(super) const COMMAND: Command = Command::group("swarm", "See and change connections with peers");
 
 /// Lines of text.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct StringList {
+pub(super) struct StringList {
     /// The lines.
     pub strings: Vec<String>,
 }

@@ -23,7 +23,7 @@ const EXTENSIONS: &[&str] = &[
 
 /// The rules of one listener, read from the configuration when it starts.
 #[derive(Debug, Clone, Default)]
-pub struct Guard {
+pub(super) struct Guard {
     origins: Vec<String>,
     hosts: Vec<String>,
     credentials: bool,
@@ -53,7 +53,7 @@ impl Token {
 
 impl Guard {
     /// Takes the rules of the configuration for a listener on `port`.
-    pub fn new(api_headers: &[(String, Vec<String>)], users: &[Authorization], port: u16) -> Self {
+    pub(super) fn new(api_headers: &[(String, Vec<String>)], users: &[Authorization], port: u16) -> Self {
         let mut guard = Self { methods: "GET, POST, PUT".to_owned(), ..Self::default() };
         for (name, values) in api_headers {
             match name.to_ascii_lowercase().as_str() {
@@ -84,7 +84,7 @@ impl Guard {
     }
 
     /// Whether a request with these headers may be answered, by where it comes from.
-    pub fn admits(&self, headers: &HeaderMap, uri: &Uri) -> bool {
+    pub(super) fn admits(&self, headers: &HeaderMap, uri: &Uri) -> bool {
         let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
         if !self.knows_host(text(HOST).or_else(|| uri.host())) {
             return false;
@@ -102,7 +102,7 @@ impl Guard {
     }
 
     /// Whether pages of this origin may call.
-    pub fn allows(&self, origin: &str) -> bool {
+    pub(super) fn allows(&self, origin: &str) -> bool {
         self.origins.iter().any(|known| known == "*" || known.eq_ignore_ascii_case(origin))
     }
 
@@ -118,7 +118,7 @@ impl Guard {
     }
 
     /// Whether the caller's token opens `path` (such as `/api/v0/add`).
-    pub fn authorizes(&self, headers: &HeaderMap, path: &str) -> bool {
+    pub(super) fn authorizes(&self, headers: &HeaderMap, path: &str) -> bool {
         if self.tokens.is_empty() || path == "/api/v0/version" {
             return true;
         }
@@ -128,7 +128,7 @@ impl Guard {
     }
 
     /// Adds the configured headers and those that let an allowed page read the answer.
-    pub fn decorate(&self, origin: Option<&HeaderValue>, out: &mut HeaderMap) {
+    pub(super) fn decorate(&self, origin: Option<&HeaderValue>, out: &mut HeaderMap) {
         for (name, value) in &self.headers {
             out.append(name, value.clone());
         }
@@ -143,7 +143,7 @@ impl Guard {
     }
 
     /// The methods that pages may use.
-    pub fn methods(&self) -> &str {
+    pub(super) fn methods(&self) -> &str {
         &self.methods
     }
 }

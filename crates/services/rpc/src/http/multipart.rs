@@ -13,22 +13,22 @@ use std::io::{self, BufRead as _, Read};
 use thiserror::Error;
 
 /// Bytes read ahead of the parts.
-pub const BUFFER_LEN: usize = 256 * 1024;
+pub(super) const BUFFER_LEN: usize = 256 * 1024;
 /// Longest headers of one part, in bytes: a path of 4096 bytes, all percent-encoded, fits.
-pub const PART_HEAD_LEN_MAX: usize = 32 * 1024;
+pub(super) const PART_HEAD_LEN_MAX: usize = 32 * 1024;
 /// Most parts in one body.
-pub const PARTS_MAX: u64 = 64 * 1024 * 1024;
+pub(super) const PARTS_MAX: u64 = 64 * 1024 * 1024;
 /// Deepest path of a part, in names.
-pub const PATH_DEPTH_MAX: usize = 1024;
+pub(super) const PATH_DEPTH_MAX: usize = 1024;
 /// Longest boundary (RFC 2046 §5.1.1).
-pub const BOUNDARY_LEN_MAX: usize = 70;
+pub(super) const BOUNDARY_LEN_MAX: usize = 70;
 /// Longest target of a symbolic link, in bytes (Linux' `PATH_MAX`).
-pub const LINK_LEN_MAX: usize = 4096;
+pub(super) const LINK_LEN_MAX: usize = 4096;
 
 /// Why a body is not readable as parts.
 #[derive(Debug, Error)]
 #[non_exhaustive]
-pub enum MultipartError {
+pub(super) enum MultipartError {
     /// The body stopped before its closing boundary.
     #[error("the request body ended in the middle of a part")]
     Ended,
@@ -64,7 +64,7 @@ pub enum MultipartError {
 
 /// What a part is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PartKind {
+pub(super) enum PartKind {
     /// A file, whose content follows.
     File,
     /// A directory; what is in it follows as parts of its own.
@@ -75,7 +75,7 @@ pub enum PartKind {
 
 /// The headers of a part.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PartHead {
+pub(super) struct PartHead {
     /// The path, without empty names, `.` or `..`; empty for a file without a name.
     pub path: String,
     /// What it is.
@@ -98,7 +98,7 @@ enum State {
 
 /// Reads the parts of one body, in order.
 #[derive(Debug)]
-pub struct Multipart<R> {
+pub(super) struct Multipart<R> {
     source: R,
     buffer: Box<[u8]>,
     start: usize,
@@ -115,7 +115,7 @@ impl<R: Read> Multipart<R> {
     /// # Errors
     ///
     /// [`MultipartError::Head`] if the boundary is empty or too long.
-    pub fn new(source: R, boundary: &str) -> Result<Self, MultipartError> {
+    pub(super) fn new(source: R, boundary: &str) -> Result<Self, MultipartError> {
         if boundary.is_empty() || boundary.len() > BOUNDARY_LEN_MAX {
             return Err(MultipartError::Head { reason: "the boundary has a wrong length" });
         }
@@ -132,7 +132,7 @@ impl<R: Read> Multipart<R> {
     /// # Errors
     ///
     /// Any [`MultipartError`]; the body is of no use after one.
-    pub fn next_part(&mut self) -> Result<Option<PartHead>, MultipartError> {
+    pub(super) fn next_part(&mut self) -> Result<Option<PartHead>, MultipartError> {
         while self.state == State::Content {
             let len = self.available()?;
             self.start += len;
@@ -162,7 +162,7 @@ impl<R: Read> Multipart<R> {
     /// # Errors
     ///
     /// [`MultipartError::Ended`] or [`MultipartError::Io`].
-    pub fn read_content(&mut self, out: &mut [u8]) -> Result<usize, MultipartError> {
+    pub(super) fn read_content(&mut self, out: &mut [u8]) -> Result<usize, MultipartError> {
         if out.is_empty() || self.state != State::Content {
             return Ok(0);
         }
@@ -178,7 +178,7 @@ impl<R: Read> Multipart<R> {
     ///
     /// [`MultipartError::Limit`] over [`LINK_LEN_MAX`], [`MultipartError::Head`] if it is not
     /// UTF-8, and those of [`Multipart::read_content`].
-    pub fn read_link(&mut self) -> Result<String, MultipartError> {
+    pub(super) fn read_link(&mut self) -> Result<String, MultipartError> {
         let mut target = vec![0; LINK_LEN_MAX + 1];
         let mut len = 0;
         loop {
@@ -337,7 +337,7 @@ fn find(ahead: &[u8], delimiter: &[u8]) -> Found {
 }
 
 /// Reads the boundary out of a `Content-Type` of `multipart/form-data`.
-pub fn boundary_of(content_type: &str) -> Option<String> {
+pub(super) fn boundary_of(content_type: &str) -> Option<String> {
     let (kind, parameters) = content_type.split_once(';')?;
     if !kind.trim().eq_ignore_ascii_case("multipart/form-data") {
         return None;
@@ -354,15 +354,12 @@ fn head_of(disposition: &str, content_type: &str) -> Result<PartHead, MultipartE
     let parameters = disposition.split_once(';').map_or("", |(_, rest)| rest);
     let field = parameter(parameters, "name").unwrap_or_default();
     let (mode, mtime) = field.split_once('?').map_or((None, None), |(_, query)| metadata(query));
-    let name = match parameter(parameters, "filename*") {
-        Some(extended) => {
-            let text = extended.splitn(3, '\'').nth(2).unwrap_or("");
-            decode(text, false).unwrap_or_else(|| text.to_owned())
-        }
-        None => {
-            let name = parameter(parameters, "filename").unwrap_or_default();
-            decode(&name, true).unwrap_or(name)
-        }
+    let name = if let Some(extended) = parameter(parameters, "filename*") {
+        let text = extended.splitn(3, '\'').nth(2).unwrap_or("");
+        decode(text, false).unwrap_or_else(|| text.to_owned())
+    } else {
+        let name = parameter(parameters, "filename").unwrap_or_default();
+        decode(&name, true).unwrap_or(name)
     };
     Ok(PartHead { path: clean(&name)?, kind, mode, mtime })
 }
@@ -385,12 +382,9 @@ fn parameter(text: &str, name: &str) -> Option<String> {
     loop {
         rest = rest.trim_start_matches([';', ' ', '\t']);
         let (key, after) = rest.split_once('=')?;
-        let (value, after) = match after.strip_prefix('"') {
-            Some(quoted) => unquote(quoted)?,
-            None => {
-                let end = after.find(';').unwrap_or(after.len());
-                (after[..end].trim().to_owned(), &after[end..])
-            }
+        let (value, after) = if let Some(quoted) = after.strip_prefix('"') { unquote(quoted)? } else {
+            let end = after.find(';').unwrap_or(after.len());
+            (after[..end].trim().to_owned(), &after[end..])
         };
         if key.trim().eq_ignore_ascii_case(name) {
             return Some(value);

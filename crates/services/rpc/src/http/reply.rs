@@ -9,7 +9,7 @@
 
 use crate::{Answer, Output, Render, Request, RpcError, StreamHead, Text};
 use bytes::{BufMut as _, Bytes, BytesMut};
-use futures::{Stream, StreamExt as _};
+use futures::{Stream as _, StreamExt as _};
 use hyper::{
     HeaderMap, Response, StatusCode,
     body::{Body, Frame, SizeHint},

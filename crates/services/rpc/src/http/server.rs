@@ -35,13 +35,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 /// Most connections at a time; more wait in the system's queue.
-pub const CONNECTIONS_MAX: u32 = 1024;
+pub(super) const CONNECTIONS_MAX: u32 = 1024;
 /// Longest head of a request, in bytes: arguments stand in the URL.
-pub const HEAD_LEN_MAX: usize = 1024 * 1024;
+pub(super) const HEAD_LEN_MAX: usize = 1024 * 1024;
 /// Longest time a request's head may take.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest time that calls may go on after the shutdown.
-pub const GRACE: Duration = Duration::from_secs(5);
+pub(super) const GRACE: Duration = Duration::from_secs(5);
 /// The wait after an accept that failed, for want of descriptors as a rule.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 

@@ -9,7 +9,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 
 /// The row of the table.
-pub const COMMAND: Command = Command {
+pub(crate) const COMMAND: Command = Command {
     path: "bitswap ledger",
     tagline: "Show what was exchanged with a peer",
     arguments: &[Argument::text("peer", "The peer's ID")],
@@ -30,7 +30,7 @@ pub const COMMAND: Command = Command {
 /// The answer.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// The peer.
     pub peer: String,
     /// What the peer owes.

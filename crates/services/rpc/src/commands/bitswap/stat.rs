@@ -11,13 +11,13 @@ use cairn_block::Cid;
 use serde::{Deserialize, Serialize};
 
 /// The options, which `stats bitswap` has, too.
-pub const OPTIONS: &[Opt] = &[
+pub(crate) const OPTIONS: &[Opt] = &[
     Opt::flag("verbose", "List the peers").or(&["v"]),
     Opt::flag("human", "Print lengths with units"),
 ];
 
 /// The row of the table.
-pub const COMMAND: Command = Command {
+pub(crate) const COMMAND: Command = Command {
     path: "bitswap stat",
     tagline: "Show the counters of the exchange",
     options: OPTIONS,
@@ -30,7 +30,7 @@ pub const COMMAND: Command = Command {
 /// The answer.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// What is wanted now.
     pub wantlist: Vec<Link>,
     /// Peers that speak Bitswap.

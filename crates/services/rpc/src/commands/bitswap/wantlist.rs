@@ -11,7 +11,7 @@ use cairn_block::Cid;
 use serde::{Deserialize, Serialize};
 
 /// The row of the table.
-pub const COMMAND: Command = Command {
+pub(crate) const COMMAND: Command = Command {
     path: "bitswap wantlist",
     tagline: "List the blocks that are wanted",
     options: &[Opt::text("peer", "Whose wants to list (default: this node's)").or(&["p"])],
@@ -36,7 +36,7 @@ pub const COMMAND: Command = Command {
 /// The answer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Answer {
+pub(crate) struct Answer {
     /// The CIDs.
     pub keys: Vec<Link>,
 }

@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// The row of the table.
-pub const COMMAND: Command = Command {
+pub(crate) const COMMAND: Command = Command {
     path: "block get",
     tagline: "Print a block's bytes",
     arguments: &[Argument::text("cid", "The block").or_stdin()],

@@ -11,7 +11,7 @@ use crate::{
 use cairn_block::{BLOCK_LEN_MAX, Block, Version, codec};
 
 /// The row of the table.
-pub const COMMAND: Command = Command {
+pub(crate) const COMMAND: Command = Command {
     path: "block put",
     tagline: "Store bytes as blocks",
     help: "The CIDs are raw and of version 1 unless --cid-codec says otherwise; the bytes are\n\
@@ -59,12 +59,9 @@ struct Form {
 impl Form {
     fn of(call: &Call) -> Result<Self, RpcError> {
         let request = &call.request;
-        let hash = match request.text("mhtype") {
-            Some(name) => hashes::code_of(name)?,
-            None => {
-                let import = call.node()?.config().read(|settings| settings.import());
-                import.map_err(|error| RpcError::of(&error))?.hash_code
-            }
+        let hash = if let Some(name) = request.text("mhtype") { hashes::code_of(name)? } else {
+            let import = call.node()?.config().read(|settings| settings.import());
+            import.map_err(|error| RpcError::of(&error))?.hash_code
         };
         let (version, codec) = codec_of(request)?;
         if version == Version::V0 && hash != cairn_hash::code::SHA2_256 {

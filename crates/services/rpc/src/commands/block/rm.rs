@@ -8,7 +8,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 
 /// The row of the table.
-pub const COMMAND: Command = Command {
+pub(crate) const COMMAND: Command = Command {
     path: "block rm",
     tagline: "Remove blocks from the store",
     help: "Pinned blocks stay.",
@@ -33,7 +33,7 @@ pub const COMMAND: Command = Command {
 /// What became of one block.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Answer {
+pub(crate) struct Answer {
     /// The CID.
     pub hash: String,
     /// Why it is still there.

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// The row of the table.
-pub const COMMAND: Command = Command {
+pub(crate) const COMMAND: Command = Command {
     path: "block stat",
     tagline: "Print a block's CID and length",
     arguments: &[Argument::text("cid", "The block").or_stdin()],

@@ -8,7 +8,7 @@ use crate::{
 use cairn_block::Base;
 
 /// The row of the table.
-pub const COMMAND: Command = Command {
+pub(crate) const COMMAND: Command = Command {
     path: "cid base32",
     tagline: "Convert CIDs to version 1 in base32",
     arguments: &[Argument::text("cid", "CIDs to convert").many().or_stdin()],

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// The row of the table.
-pub const COMMAND: Command = Command {
+pub(crate) const COMMAND: Command = Command {
     path: "cid bases",
     tagline: "List the multibase encodings",
     options: &[

@@ -8,7 +8,7 @@ use crate::{
 use cairn_block::codec;
 
 /// The row of the table.
-pub const COMMAND: Command = Command {
+pub(crate) const COMMAND: Command = Command {
     path: "cid codecs",
     tagline: "List the codecs of CIDs",
     options: LISTING,

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 
 /// The row of the table.
-pub const COMMAND: Command = Command {
+pub(crate) const COMMAND: Command = Command {
     path: "cid format",
     tagline: "Format and convert CIDs",
     help: "The pattern may hold\n\
@@ -39,7 +39,7 @@ pub const COMMAND: Command = Command {
 /// One CID's answer: the text, or why there is none.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Answer {
+pub(crate) struct Answer {
     /// The CID as it was given.
     pub cid_str: String,
     /// As asked for.

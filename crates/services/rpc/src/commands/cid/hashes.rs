@@ -8,7 +8,7 @@ use crate::{
 use cairn_hash::code;
 
 /// The row of the table.
-pub const COMMAND: Command = Command {
+pub(crate) const COMMAND: Command = Command {
     path: "cid hashes",
     tagline: "List the hash functions of CIDs",
     options: LISTING,

@@ -12,11 +12,11 @@ use crate::{
 use std::fmt::Write as _;
 
 /// The group's row of the table.
-pub const GROUP: Command =
+pub(crate) const GROUP: Command =
     Command::group("commands completion", "Generate completions for a shell");
 
 /// The row for bash.
-pub const BASH: Command = Command {
+pub(crate) const BASH: Command = Command {
     path: "commands completion bash",
     tagline: "Generate completions for bash",
     help: "Use it with\n\n    cairn commands completion bash > ~/.local/share/bash-completion/completions/cairn",
@@ -26,7 +26,7 @@ pub const BASH: Command = Command {
 };
 
 /// The row for zsh.
-pub const ZSH: Command = Command {
+pub(crate) const ZSH: Command = Command {
     path: "commands completion zsh",
     tagline: "Generate completions for zsh",
     help: "Use it with\n\n    source <(cairn commands completion zsh)",
@@ -36,7 +36,7 @@ pub const ZSH: Command = Command {
 };
 
 /// The row for fish.
-pub const FISH: Command = Command {
+pub(crate) const FISH: Command = Command {
     path: "commands completion fish",
     tagline: "Generate completions for fish",
     help: "Use it with\n\n    cairn commands completion fish > ~/.config/fish/completions/cairn.fish",

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The group's row of the table.
-pub const GROUP: Command = Command::group("config profile", "Apply named sets of settings");
+pub(crate) const GROUP: Command = Command::group("config profile", "Apply named sets of settings");
 
 /// The row of the table.
-pub const APPLY: Command = Command {
+pub(crate) const APPLY: Command = Command {
     path: "config profile apply",
     tagline: "Apply a named set of settings",
     arguments: &[Argument::text("profile", "Its name; several with commas between")],
@@ -32,7 +32,7 @@ pub const APPLY: Command = Command {
 /// The configuration before and after, without its secrets.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Answer {
+pub(crate) struct Answer {
     /// Before.
     pub old_cfg: Value,
     /// After.

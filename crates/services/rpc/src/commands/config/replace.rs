@@ -7,10 +7,10 @@ use crate::{
 };
 
 /// Longest configuration, in bytes.
-pub const CONFIG_LEN_MAX: usize = 16 * 1024 * 1024;
+pub(crate) const CONFIG_LEN_MAX: usize = 16 * 1024 * 1024;
 
 /// The row of the table.
-pub const COMMAND: Command = Command {
+pub(crate) const COMMAND: Command = Command {
     path: "config replace",
     tagline: "Replace the configuration by a file's",
     help: "The identity stays as it is.",

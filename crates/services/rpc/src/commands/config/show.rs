@@ -8,7 +8,7 @@ use crate::{
 use serde_json::Value;
 
 /// The row of the table.
-pub const COMMAND: Command = Command {
+pub(crate) const COMMAND: Command = Command {
     path: "config show",
     tagline: "Print the configuration",
     help: "Private keys and passwords are left out: to keep a copy of everything, copy the file.",

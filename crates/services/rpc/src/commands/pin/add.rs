@@ -13,7 +13,7 @@ use tokio::{sync::watch, time::timeout};
 const PROGRESS_PERIOD: Duration = Duration::from_millis(500);
 
 /// The row of the table.
-pub const COMMAND: Command = Command {
+pub(crate) const COMMAND: Command = Command {
     path: "pin add",
     tagline: "Keep content in the store",
     help: "Missing blocks are fetched. The pin is there when everything is on disk.",

@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// Most pins of an answer that is not streamed.
-pub const PINS_MAX: usize = 8 * 1024 * 1024;
+pub(crate) const PINS_MAX: usize = 8 * 1024 * 1024;
 
 /// The row of the table.
-pub const COMMAND: Command = Command {
+pub(crate) const COMMAND: Command = Command {
     path: "pin ls",
     tagline: "List what is kept",
     help: "With arguments, tells how each is pinned, and fails if one is not.",
@@ -52,7 +52,7 @@ pub const COMMAND: Command = Command {
 /// A pin of a streamed answer.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct One {
+pub(crate) struct One {
     /// The CID.
     pub cid: String,
     /// The pin's name.
@@ -66,7 +66,7 @@ pub struct One {
 /// All pins of a whole answer.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Answer {
+pub(crate) struct Answer {
     /// `{"Type", "Name"}` by CID.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub keys: Map<String, Value>,

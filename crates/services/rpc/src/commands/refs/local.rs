@@ -8,7 +8,7 @@ use cairn_block::{Cid, codec};
 const BATCH_COUNT: usize = 1024;
 
 /// The row of the table.
-pub const COMMAND: Command = Command {
+pub(crate) const COMMAND: Command = Command {
     path: "refs local",
     tagline: "List all blocks of the store",
     help: "Blocks are kept without codec, so each is printed as a raw CID of version 1.",

@@ -8,13 +8,13 @@ use crate::{
 use serde::{Deserialize, Serialize};
 
 /// The options, which `stats repo` has, too.
-pub const OPTIONS: &[Opt] = &[
+pub(crate) const OPTIONS: &[Opt] = &[
     Opt::flag("size-only", "Only the size and its limit").or(&["s"]),
     Opt::flag("human", "Print lengths with units").or(&["H"]),
 ];
 
 /// The row of the table.
-pub const COMMAND: Command = Command {
+pub(crate) const COMMAND: Command = Command {
     path: "repo stat",
     tagline: "Show how much the repository holds",
     options: OPTIONS,
@@ -26,7 +26,7 @@ pub const COMMAND: Command = Command {
 /// The answer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Answer {
+pub(crate) struct Answer {
     /// Bytes on disk.
     pub repo_size: u64,
     /// `Datastore.StorageMax` in bytes.

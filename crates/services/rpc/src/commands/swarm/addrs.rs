@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The row of the table.
-pub const COMMAND: Command = Command {
+pub(crate) const COMMAND: Command = Command {
     path: "swarm addrs",
     tagline: "List the known addresses of peers",
     needs: Needs::Daemon,
@@ -29,7 +29,7 @@ pub const COMMAND: Command = Command {
 };
 
 /// The row for this node's announced addresses.
-pub const LOCAL: Command = Command {
+pub(crate) const LOCAL: Command = Command {
     path: "swarm addrs local",
     tagline: "List the addresses that this node announces",
     options: &[Opt::flag("id", "With the peer ID")],
@@ -40,7 +40,7 @@ pub const LOCAL: Command = Command {
 };
 
 /// The row for the addresses that this node listens on.
-pub const LISTEN: Command = Command {
+pub(crate) const LISTEN: Command = Command {
     path: "swarm addrs listen",
     tagline: "List the addresses that this node listens on",
     needs: Needs::Daemon,
@@ -52,7 +52,7 @@ pub const LISTEN: Command = Command {
 /// Addresses by peer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Answer {
+pub(crate) struct Answer {
     /// Addresses by peer.
     pub addrs: BTreeMap<String, Vec<String>>,
 }
@@ -66,10 +66,7 @@ async fn known(call: Call) -> Result<(), RpcError> {
 
 async fn local(call: Call) -> Result<(), RpcError> {
     let network = network(&call)?;
-    let own = match call.request.flag("id") {
-        true => format!("/p2p/{}", network.peer_id()),
-        false => String::new(),
-    };
+    let own = if call.request.flag("id") { format!("/p2p/{}", network.peer_id()) } else { String::new() };
     let addrs = network.announced_addrs().await;
     let mut strings: Vec<String> = addrs.iter().map(|addr| format!("{addr}{own}")).collect();
     strings.sort();

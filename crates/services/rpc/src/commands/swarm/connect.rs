@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// The row of the table.
-pub const COMMAND: Command = Command {
+pub(crate) const COMMAND: Command = Command {
     path: "swarm connect",
     tagline: "Connect to peers",
     help: "An address looks like /ip4/192.0.2.1/tcp/4001/p2p/12D3Koo…",

@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// The row of the table.
-pub const COMMAND: Command = Command {
+pub(crate) const COMMAND: Command = Command {
     path: "swarm disconnect",
     tagline: "Close connections with peers",
     help: "The node may connect again when it needs to.",

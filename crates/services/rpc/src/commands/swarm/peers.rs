@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// The row of the table.
-pub const COMMAND: Command = Command {
+pub(crate) const COMMAND: Command = Command {
     path: "swarm peers",
     tagline: "List connected peers",
     options: &[
@@ -49,7 +49,7 @@ pub const COMMAND: Command = Command {
 /// The answer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Answer {
+pub(crate) struct Answer {
     /// The connections.
     pub peers: Vec<Peer>,
 }
@@ -57,7 +57,7 @@ pub struct Answer {
 /// A connection.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Peer {
+pub(crate) struct Peer {
     /// The other end's address.
     pub addr: String,
     /// Who it is.
@@ -84,7 +84,7 @@ fn is_zero(number: &u8) -> bool {
 /// A protocol spoken with a peer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Stream {
+pub(crate) struct Stream {
     /// Its name.
     pub protocol: String,
 }
