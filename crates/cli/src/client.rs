@@ -73,7 +73,7 @@ pub(crate) async fn send(
 async fn error_of(response: Response<Incoming>) -> RpcError {
     let status = response.status().as_u16();
     let body = Limited::new(response.into_body(), ERROR_LEN_MAX).collect().await;
-    let body = body.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     RpcError::from_body(status, &body)
 }
 

@@ -82,9 +82,9 @@ fn with_standard_input(paths: Vec<PathBuf>, options: &LocalWalkOptions, name: &s
     }
     let parts: Vec<AddEntries> = paths
         .into_iter()
-        .map(|path| match path == Path::new("-") {
-            true => stdin(name),
-            false => local_entries(vec![path], options.clone()),
+        .map(|path| {
+            let is_stdin = path == Path::new("-");
+            if is_stdin { stdin(name) } else { local_entries(vec![path], options.clone()) }
         })
         .collect();
     Box::new(parts.into_iter().flatten())

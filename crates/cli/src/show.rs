@@ -92,13 +92,12 @@ impl<'a> Printer<'a> {
     async fn run(&mut self, mut outputs: Outputs, wants_bar: bool) -> Result<ExitCode, Failure> {
         let mut bar = None;
         loop {
-            let next = match outputs.next().now_or_never() {
-                Some(next) => next,
-                None => {
-                    // Nothing more is there just now: what is written should be seen.
-                    self.out.flush()?;
-                    outputs.next().await
-                }
+            let next = if let Some(next) = outputs.next().now_or_never() {
+                next
+            } else {
+                // Nothing more is there just now: what is written should be seen.
+                self.out.flush()?;
+                outputs.next().await
             };
             let output = match next {
                 None => break,
@@ -130,20 +129,16 @@ impl<'a> Printer<'a> {
         if self.request.command().path == "pin add" && !self.json && pin_progress(json) {
             return Ok(());
         }
-        match &mut self.render {
-            Some(render) => {
-                let mut text = Text::default();
-                render.answer(json, &mut text)?;
-                self.text(&text)
+        let Some(render) = &mut self.render else {
+            self.out.write_all(json)?;
+            if !json.ends_with(b"\n") {
+                self.out.write_all(b"\n")?;
             }
-            None => {
-                self.out.write_all(json)?;
-                if !json.ends_with(b"\n") {
-                    self.out.write_all(b"\n")?;
-                }
-                Ok(())
-            }
-        }
+            return Ok(());
+        };
+        let mut text = Text::default();
+        render.answer(json, &mut text)?;
+        self.text(&text)
     }
 
     fn text(&mut self, text: &Text) -> Result<(), Failure> {

@@ -28,7 +28,7 @@ pub(super) async fn show(
     let total = Arc::new(AtomicU64::new(0));
     let known = Arc::clone(&total);
     tasks.spawn_blocking("count input", move || {
-        known.store(len_of(expected.paths), Ordering::Relaxed)
+        known.store(len_of(expected.paths), Ordering::Relaxed);
     });
     let Some(text) = request.command().text else { return Err(Failure::Quiet) };
     let mut render = text(request);

@@ -98,10 +98,11 @@ impl Plan {
             return Err(Failure::Usage(text));
         }
         let mut name = request.text("output").unwrap_or(last).to_owned();
-        if archive && !name.ends_with(".tar") && !name.ends_with(".tar.gz") {
+        let ends = |name: &str, end: &str| name.to_ascii_lowercase().ends_with(end);
+        if archive && !ends(&name, ".tar") && !ends(&name, ".tar.gz") {
             name.push_str(".tar");
         }
-        if compress && !name.ends_with(".gz") {
+        if compress && !ends(&name, ".gz") {
             name.push_str(".gz");
         }
         Ok(Self { path: name.into(), packed: archive || compress })

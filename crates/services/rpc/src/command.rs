@@ -28,11 +28,14 @@ pub struct Command {
     /// Runs it; `None` for a group that only holds other commands.
     pub run: Option<Handler>,
     /// Makes the renderer of its text; without one, answers are printed as JSON.
-    pub text: Option<fn(&Request) -> Box<dyn Render>>,
+    pub text: Option<Renderer>,
 }
 
 /// Starts a command's work.
 pub type Handler = fn(Call) -> BoxFuture<'static, Result<(), RpcError>>;
+
+/// Makes the renderer of a request's answers.
+pub type Renderer = fn(&Request) -> Box<dyn Render>;
 
 impl Command {
     /// A command without arguments, options, help or anything to run: rows begin with it.
@@ -121,18 +124,21 @@ impl Argument {
     }
 
     /// The same, but there may be none.
+    #[must_use]
     pub const fn optional(mut self) -> Self {
         self.required = false;
         self
     }
 
     /// The same, but there may be many.
+    #[must_use]
     pub const fn many(mut self) -> Self {
         self.many = true;
         self
     }
 
     /// The same, read from standard input when it is not given.
+    #[must_use]
     pub const fn or_stdin(mut self) -> Self {
         self.stdin = true;
         self
@@ -200,12 +206,14 @@ impl Opt {
     }
 
     /// The same, with other names.
+    #[must_use]
     pub const fn or(mut self, aliases: &'static [&'static str]) -> Self {
         self.aliases = aliases;
         self
     }
 
     /// The same, with a value for when none is given.
+    #[must_use]
     pub const fn default(mut self, value: &'static str) -> Self {
         self.default = Some(value);
         self

@@ -19,7 +19,7 @@ mod request;
 mod text;
 
 pub use answer::{Answer, Call, Emitter, Host, Output, StreamHead, start};
-pub use command::{Argument, ArgumentKind, Command, GLOBAL, Handler, Kind, Needs, Opt};
+pub use command::{Argument, ArgumentKind, Command, GLOBAL, Handler, Kind, Needs, Opt, Renderer};
 pub use commands::{COMMANDS, add::AddAnswer, find, pin::add::PinAddAnswer};
 pub use error::{ErrorBody, Fault, RpcError};
 pub use request::{ARGUMENTS_MAX, Request, duration_of};

@@ -123,7 +123,8 @@ impl Request {
 
     /// The switch, or its default.
     pub fn flag(&self, long: &str) -> bool {
-        self.text(long).and_then(flag_of).unwrap_or(false)
+        let default = || self.command.option(long).and_then(|option| option.default);
+        self.given_text(long).or_else(default).and_then(flag_of).unwrap_or(false)
     }
 
     /// The switch if it was given.
@@ -236,7 +237,7 @@ mod tests {
         let rows = [
             ("0", Some(Duration::ZERO)),
             ("30s", Some(Duration::from_secs(30))),
-            ("1h10m", Some(Duration::from_secs(4200))),
+            ("1h10m", Some(Duration::from_mins(70))),
             ("1.5s", Some(Duration::from_millis(1500))),
             ("250ms", Some(Duration::from_millis(250))),
             ("", None),

@@ -112,10 +112,10 @@ async fn run(mut call: Call) -> Result<(), RpcError> {
         }
         Ok::<_, RpcError>(())
     };
-    let (added, sent) = futures::join!(node.add(files, options, sender), send);
+    let (result, sent) = futures::join!(node.add(files, options, sender), send);
     // Nobody reading is the cause of a cancelled add, so it is told first.
     sent?;
-    let summary = added.map_err(|error| RpcError::of(&error))?;
+    let summary = result.map_err(|error| RpcError::of(&error))?;
     if summary.roots.is_empty() {
         return Err(RpcError::request("expected a file argument"));
     }

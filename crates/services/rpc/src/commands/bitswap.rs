@@ -9,7 +9,8 @@ use cairn_block::Cid;
 use serde::{Deserialize, Serialize};
 
 /// The group's row of the table.
-pub(super) const COMMAND: Command = Command::group("bitswap", "See the exchange of blocks with peers");
+pub(super) const COMMAND: Command =
+    Command::group("bitswap", "See the exchange of blocks with peers");
 
 /// A CID as IPLD's JSON writes links: `{"/": "Qm…"}`.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -16,7 +16,8 @@ use crate::{
 use serde::{Deserialize, Serialize};
 
 /// The group's row of the table.
-pub(super) const COMMAND: Command = Command::group("cid", "Convert CIDs and list what they are made of");
+pub(super) const COMMAND: Command =
+    Command::group("cid", "Convert CIDs and list what they are made of");
 
 /// The options that `cid codecs` and `cid hashes` share.
 const LISTING: &[Opt] = &[

@@ -124,14 +124,14 @@ async fn content(
     len: u64,
 ) -> Result<(), RpcError> {
     let mut pieces = pin!(cairn_unixfs::read(blocks, block, 0..u64::MAX));
-    let mut packed = 0;
+    let mut sent = 0;
     while let Some(piece) = pieces.next().await {
         let piece = piece.map_err(|error| RpcError::of(&error))?;
-        packed += piece.len() as u64;
+        sent += piece.len() as u64;
         packer.data(piece).await?;
     }
-    if packed != len {
-        let text = format!("file {} has {packed} bytes, its root says {len}", block.cid());
+    if sent != len {
+        let text = format!("file {} has {sent} bytes, its root says {len}", block.cid());
         return Err(RpcError::failed(text));
     }
     Ok(())

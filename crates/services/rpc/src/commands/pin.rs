@@ -10,7 +10,8 @@ use crate::{Command, RpcError};
 pub(crate) const PIN_NAME_LEN_MAX: usize = 255;
 
 /// The group's row of the table.
-pub(crate) const COMMAND: Command = Command::group("pin", "Keep content in the store, or let it go");
+pub(crate) const COMMAND: Command =
+    Command::group("pin", "Keep content in the store, or let it go");
 
 /// Refuses names that are too long.
 pub(super) fn check_name(name: &str) -> Result<(), RpcError> {

@@ -4,6 +4,7 @@ use crate::{
     Call, RpcError,
     command::{Command, Needs},
 };
+use futures::future::ready;
 
 /// The row of the table.
 pub(super) const COMMAND: Command = Command {
@@ -11,11 +12,11 @@ pub(super) const COMMAND: Command = Command {
     tagline: "Shut down the daemon",
     help: "Running calls may end; the daemon exits within ten seconds.",
     needs: Needs::Daemon,
-    run: Some(|call| Box::pin(run(call))),
+    run: Some(|call| Box::pin(ready(run(&call)))),
     ..Command::BASE
 };
 
-async fn run(call: Call) -> Result<(), RpcError> {
+fn run(call: &Call) -> Result<(), RpcError> {
     call.node()?.shutdown_requested().cancel();
     Ok(())
 }

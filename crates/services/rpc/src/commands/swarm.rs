@@ -14,7 +14,8 @@ use cairn_network::{Multiaddr, Network, PeerId};
 use serde::{Deserialize, Serialize};
 
 /// The group's row of the table.
-pub(super) const COMMAND: Command = Command::group("swarm", "See and change connections with peers");
+pub(super) const COMMAND: Command =
+    Command::group("swarm", "See and change connections with peers");
 
 /// Lines of text.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -53,7 +53,11 @@ impl Token {
 
 impl Guard {
     /// Takes the rules of the configuration for a listener on `port`.
-    pub(super) fn new(api_headers: &[(String, Vec<String>)], users: &[Authorization], port: u16) -> Self {
+    pub(super) fn new(
+        api_headers: &[(String, Vec<String>)],
+        users: &[Authorization],
+        port: u16,
+    ) -> Self {
         let mut guard = Self { methods: "GET, POST, PUT".to_owned(), ..Self::default() };
         for (name, values) in api_headers {
             match name.to_ascii_lowercase().as_str() {
@@ -219,8 +223,8 @@ mod tests {
 
     #[test]
     fn admits_programs_and_own_pages_only() {
-        let guard = allowing("https://ok.example");
-        let rows: &[(&str, &[(&str, &str)], bool)] = &[
+        type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], bool);
+        let rows: &[Row<'_>] = &[
             ("curl", &[("host", "127.0.0.1:5001"), ("user-agent", "curl/8")], true),
             ("no headers", &[], true),
             ("own page", &[("host", "localhost:5001"), ("origin", "http://localhost:5001")], true),
@@ -249,6 +253,7 @@ mod tests {
             ("address", &[("host", "192.168.1.7:5001")], true),
             ("sub", &[("host", "x.localhost:5001")], true),
         ];
+        let guard = allowing("https://ok.example");
         for (name, rows, expected) in rows {
             let admitted = guard.admits(&headers(rows), &Uri::from_static("/api/v0/id"));
             assert_eq!(admitted, *expected, "{name}");

@@ -382,7 +382,9 @@ fn parameter(text: &str, name: &str) -> Option<String> {
     loop {
         rest = rest.trim_start_matches([';', ' ', '\t']);
         let (key, after) = rest.split_once('=')?;
-        let (value, after) = if let Some(quoted) = after.strip_prefix('"') { unquote(quoted)? } else {
+        let (value, after) = if let Some(quoted) = after.strip_prefix('"') {
+            unquote(quoted)?
+        } else {
             let end = after.find(';').unwrap_or(after.len());
             (after[..end].trim().to_owned(), &after[end..])
         };

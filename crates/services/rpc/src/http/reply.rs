@@ -108,9 +108,10 @@ pub(super) async fn reply(
             if let Some(Err(error)) = rest.answer.next().await {
                 return failure(&error);
             }
-            let written = rest
-                .value(&json)
-                .and_then(|mut text| Ok([text.split(), rest.finish()?.into()].concat()));
+            let written = rest.value(&json).map(|mut text| {
+                text.put(rest.finish());
+                text
+            });
             return match written {
                 Ok(text) => response(out, ReplyBody::whole(text)),
                 Err(error) => failure(&error),
@@ -177,12 +178,12 @@ impl Rest {
     }
 
     /// Writes what comes after the last value.
-    fn finish(&mut self) -> Result<Bytes, RpcError> {
+    fn finish(&mut self) -> Bytes {
         let mut text = Text::default();
         if let Some(render) = &mut self.render {
             render.finish(&mut text);
         }
-        Ok(text.out.into())
+        text.out.into()
     }
 
     fn write(&mut self, output: Output) -> Result<Bytes, RpcError> {
@@ -212,7 +213,7 @@ impl Body for ReplyBody {
                 Poll::Ready(Some(Ok(output))) => rest.write(output),
                 Poll::Ready(Some(Err(error))) => Err(error),
                 Poll::Ready(None) => {
-                    let last = rest.finish().unwrap_or_default();
+                    let last = rest.finish();
                     self.rest = None;
                     let frame = (!last.is_empty()).then(|| Ok(Frame::data(last)));
                     return Poll::Ready(frame);

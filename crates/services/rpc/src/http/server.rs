@@ -45,6 +45,10 @@ pub(super) const GRACE: Duration = Duration::from_secs(5);
 /// The wait after an accept that failed, for want of descriptors as a rule.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// The headers that web pages may read.
+const SHOWN: HeaderValue =
+    HeaderValue::from_static("X-Stream-Output, X-Chunked-Output, X-Content-Length");
+
 /// Why the API could not be served.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -147,8 +151,6 @@ impl Server {
         let headers = response.headers_mut();
         let name = HeaderValue::from_str(&format!("cairn/{VERSION}"));
         headers.insert(SERVER, name.unwrap_or(HeaderValue::from_static("cairn")));
-        const SHOWN: HeaderValue =
-            HeaderValue::from_static("X-Stream-Output, X-Chunked-Output, X-Content-Length");
         headers.entry(ACCESS_CONTROL_ALLOW_HEADERS).or_insert(SHOWN);
         headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, SHOWN);
         self.guard.decorate(origin.as_ref(), headers);

@@ -59,7 +59,9 @@ struct Form {
 impl Form {
     fn of(call: &Call) -> Result<Self, RpcError> {
         let request = &call.request;
-        let hash = if let Some(name) = request.text("mhtype") { hashes::code_of(name)? } else {
+        let hash = if let Some(name) = request.text("mhtype") {
+            hashes::code_of(name)?
+        } else {
             let import = call.node()?.config().read(|settings| settings.import());
             import.map_err(|error| RpcError::of(&error))?.hash_code
         };
@@ -68,8 +70,8 @@ impl Form {
             return Err(RpcError::request("CIDv0 needs the hash function sha2-256"));
         }
         let len = request.int("mhlen").unwrap_or(-1);
-        let own = cairn_hash::digest(hash, &[])?.digest().len() as i64;
-        if len != -1 && len != own {
+        let own = cairn_hash::digest(hash, &[])?.digest().len();
+        if len != -1 && usize::try_from(len) != Ok(own) {
             return Err(RpcError::unsupported("--mhlen other than the function's own length"));
         }
         Ok(Self { version, codec, hash })

@@ -33,7 +33,6 @@ pub(crate) const COMMAND: Command = Command {
     needs: Needs::Nothing,
     run: Some(|call| Box::pin(run(call))),
     text: Some(lines),
-    ..Command::BASE
 };
 
 /// One CID's answer: the text, or why there is none.
@@ -160,7 +159,7 @@ fn format(cid: &Cid, base: Base, pattern: &str) -> Result<String, RpcError> {
         Some(name) => name.to_owned(),
         None => format!("codec?{}", cid.codec()),
     };
-    let bare = |bytes: &[u8]| base.encode(bytes);
+    let unprefixed = |bytes: &[u8]| base.encode(bytes);
     let mut out = String::new();
     let mut letters = pattern.chars();
     while let Some(letter) = letters.next() {
@@ -181,10 +180,10 @@ fn format(cid: &Cid, base: Base, pattern: &str) -> Result<String, RpcError> {
             Some('h') => write!(out, "{}", hashes::name_of(hash.code())),
             Some('H') => write!(out, "{}", hash.code()),
             Some('L') => write!(out, "{}", hash.digest().len()),
-            Some('m') => write!(out, "{}", bare(&hash.to_bytes())),
-            Some('M') => write!(out, "{prefix}{}", bare(&hash.to_bytes())),
-            Some('d') => write!(out, "{}", bare(hash.digest())),
-            Some('D') => write!(out, "{prefix}{}", bare(hash.digest())),
+            Some('m') => write!(out, "{}", unprefixed(&hash.to_bytes())),
+            Some('M') => write!(out, "{prefix}{}", unprefixed(&hash.to_bytes())),
+            Some('d') => write!(out, "{}", unprefixed(hash.digest())),
+            Some('D') => write!(out, "{prefix}{}", unprefixed(hash.digest())),
             Some('p') => write!(
                 out,
                 "cidv{version}-{}-{}-{}",

@@ -66,7 +66,8 @@ async fn known(call: Call) -> Result<(), RpcError> {
 
 async fn local(call: Call) -> Result<(), RpcError> {
     let network = network(&call)?;
-    let own = if call.request.flag("id") { format!("/p2p/{}", network.peer_id()) } else { String::new() };
+    let own =
+        if call.request.flag("id") { format!("/p2p/{}", network.peer_id()) } else { String::new() };
     let addrs = network.announced_addrs().await;
     let mut strings: Vec<String> = addrs.iter().map(|addr| format!("{addr}{own}")).collect();
     strings.sort();

@@ -27,7 +27,7 @@ pub(crate) const COMMAND: Command = Command {
     text: Some(|request| {
         each(request, |_, answer: Answer, text| {
             for peer in answer.peers {
-                text.write(format_args!("{}/p2p/{}", peer.addr, peer.peer));
+                text.write(format_args!("{}/p2p/{}", peer.addr, peer.id));
                 if !peer.latency.is_empty() {
                     text.write(format_args!(" {}", peer.latency));
                 }
@@ -61,7 +61,8 @@ pub(crate) struct Peer {
     /// The other end's address.
     pub addr: String,
     /// Who it is.
-    pub peer: String,
+    #[serde(rename = "Peer")]
+    pub id: String,
     /// The last round trip, or `n/a`; empty if it was not asked for.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub latency: String,
@@ -92,7 +93,7 @@ pub(crate) struct Stream {
 async fn run(call: Call) -> Result<(), RpcError> {
     let infos = network(&call)?.peers().await;
     let mut peers: Vec<Peer> = infos.iter().map(|info| describe(info, &call.request)).collect();
-    peers.sort_by(|a, b| (&a.addr, &a.peer).cmp(&(&b.addr, &b.peer)));
+    peers.sort_by(|a, b| (&a.addr, &a.id).cmp(&(&b.addr, &b.id)));
     call.out.once(&Answer { peers }).await
 }
 
@@ -103,7 +104,7 @@ fn describe(info: &PeerInfo, request: &Request) -> Peer {
     protocols.sort();
     Peer {
         addr: info.addr.to_string(),
-        peer: info.id.to_string(),
+        id: info.id.to_string(),
         latency: if asked("latency") { latency(info.latency) } else { String::new() },
         direction: match info.direction {
             _ if !asked("direction") => 0,
