@@ -1,6 +1,7 @@
 //! How fast the store appends, reads and looks up, beside the file system alone.
 //!
-//! Run in release: `cargo run --release -p cairn-store --example pack_speed [directory]`.
+//! Run in release: `cargo run --release -p cairn-store --example pack_speed [directory [part]]`,
+//! where the parts are `large`, `small` and `many`.
 //! Questions: does appending cost little more than the page-cache copy (yardstick: the same bytes
 //! written to one file); are 20,000 small blocks well under 100 ms; does the index keep over a
 //! million inserts a second at 10 million entries (through the store, with 1-byte blocks, so the
@@ -22,9 +23,11 @@ fn main() -> Answer {
     let dir = std::env::args_os().nth(1).unwrap_or_else(|| std::env::temp_dir().into());
     let dir = Path::new(&dir).join(format!("pack_speed-{}", std::process::id()));
     fs::create_dir_all(&dir)?;
+    let only = std::env::args().nth(2);
     let answer = [yardstick, large, yardstick, small, many]
         .into_iter()
         .zip(["yardstick", "large", "yardstick again", "small", "many"])
+        .filter(|(_, name)| only.as_ref().is_none_or(|only| only == name))
         .try_for_each(|(part, name)| {
             let dir = dir.join(name);
             fs::create_dir_all(&dir)?;
