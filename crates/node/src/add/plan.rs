@@ -60,6 +60,8 @@ impl Plan {
             raw_leaves,
             max_links: options.max_file_links,
             max_directory_links: options.max_directory_links,
+            directory_len_max: options.hamt_threshold,
+            directory_estimate: options.hamt_estimation,
             hamt_fanout: options.max_hamt_fanout,
             inline_limit: options.inline_limit.unwrap_or(0),
         };

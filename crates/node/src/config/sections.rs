@@ -7,9 +7,10 @@
 //! Not here: the file itself (`config.rs`), first values of a new file (`initial.rs`).
 
 use super::{ConfigError, tree, units};
-use crate::add::{AddOptions, HamtEstimation};
+use crate::add::AddOptions;
 use cairn_chunk::ChunkSpec;
 use cairn_hash::code;
+use cairn_unixfs::DirectoryEstimate;
 use serde_json::Value;
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -339,7 +340,9 @@ impl Settings {
             max_directory_links: count("Import.UnixFSDirectoryMaxLinks", 0)?,
             max_hamt_fanout: count("Import.UnixFSHAMTDirectoryMaxFanout", default.max_hamt_fanout)?,
             hamt_threshold: self
-                .byte_len("Import.UnixFSHAMTDirectorySizeThreshold", default.hamt_threshold)?,
+                .byte_len("Import.UnixFSHAMTDirectorySizeThreshold", default.hamt_threshold as u64)?
+                .try_into()
+                .unwrap_or(usize::MAX),
             hamt_estimation: self.hamt_estimation()?,
             ..default
         })
@@ -374,12 +377,12 @@ impl Settings {
         code::code_of(&name).filter(|&code| code::is_allowed(code)).ok_or_else(unknown)
     }
 
-    fn hamt_estimation(&self) -> Result<HamtEstimation, ConfigError> {
+    fn hamt_estimation(&self) -> Result<DirectoryEstimate, ConfigError> {
         let key = "Import.UnixFSHAMTDirectorySizeEstimation";
         match self.text(key, "links")?.as_str() {
-            "links" => Ok(HamtEstimation::Links),
-            "block" => Ok(HamtEstimation::Block),
-            "disabled" => Ok(HamtEstimation::Disabled),
+            "links" => Ok(DirectoryEstimate::Links),
+            "block" => Ok(DirectoryEstimate::Block),
+            "disabled" => Ok(DirectoryEstimate::Disabled),
             other => Err(wrong(key, "links, block or disabled", &Value::String(other.to_owned()))),
         }
     }

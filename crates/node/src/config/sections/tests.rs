@@ -1,7 +1,7 @@
 //! The readers against the file's possible contents.
 
 use super::Settings;
-use crate::add::HamtEstimation;
+use cairn_unixfs::DirectoryEstimate;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ fn import_follows_the_file() {
     let import = Settings::of(&tree).import().unwrap();
     assert_eq!(import.cid_version, Some(1));
     assert_eq!(import.chunker.to_string(), "size-1048576");
-    assert_eq!(import.hamt_estimation, HamtEstimation::Block);
+    assert_eq!(import.hamt_estimation, DirectoryEstimate::Block);
     assert_eq!(import.hamt_threshold, 1_048_576);
 }
 
