@@ -36,6 +36,9 @@ impl SwarmTask {
     }
 
     fn listen_on(&mut self, named: Multiaddr, resolved: Multiaddr) {
+        if let Err(error) = check_free(&resolved) {
+            return self.on_listen_failure(named, error.to_string());
+        }
         match self.swarm.listen_on(resolved) {
             Ok(id) => drop(self.opening.insert(id, named)),
             Err(error) => self.on_listen_failure(named, chain(&error)),
@@ -54,6 +57,26 @@ impl SwarmTask {
     fn on_listen_failure(&mut self, addr: Multiaddr, reason: String) {
         warn!(%addr, %reason, "could not listen");
         self.listen_failures.push(NetworkError::Listen { addr, reason });
+    }
+}
+
+/// Fails if somebody listens on this TCP port already.
+///
+/// The transport binds with `SO_REUSEPORT`, so that it would share the port with another node of
+/// the same user without a word.
+fn check_free(addr: &Multiaddr) -> io::Result<()> {
+    let mut parts = addr.iter();
+    let ip = match parts.next() {
+        Some(Protocol::Ip4(ip)) => IpAddr::from(ip),
+        Some(Protocol::Ip6(ip)) => IpAddr::from(ip),
+        _ => return Ok(()),
+    };
+    match parts.next() {
+        // Unspecified IPv6 would take the IPv4 port, too, which the transport does not.
+        Some(Protocol::Tcp(port)) if port != 0 && !(ip.is_ipv6() && ip.is_unspecified()) => {
+            std::net::TcpListener::bind((ip, port)).map(drop)
+        }
+        _ => Ok(()),
     }
 }
 
