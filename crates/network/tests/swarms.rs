@@ -2,6 +2,8 @@
 //!
 //! Not here: the rules one by one (`src/bitswap/*/tests.rs`), other implementations (`tests/`).
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 #[path = "swarms/hostile.rs"]
 mod hostile;
 
@@ -17,7 +19,7 @@ use tokio::time::timeout;
 
 const TCP: &str = "/ip4/127.0.0.1/tcp/0";
 const BLOCK_LEN: usize = 256 * 1024;
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 struct Node {
     network: Network,

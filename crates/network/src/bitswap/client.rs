@@ -25,7 +25,7 @@ use std::{
 };
 
 /// A session without wants is forgotten after this long.
-const SESSION_IDLE_MAX: Duration = Duration::from_secs(300);
+const SESSION_IDLE_MAX: Duration = Duration::from_mins(5);
 
 /// Sessions remembered; the longest unused goes first.
 const SESSIONS_MAX: usize = 4096;
@@ -68,7 +68,7 @@ struct Want {
     stage: Stage,
     /// Who said HAVE.
     having: Vec<PeerId>,
-    /// Who said DONT_HAVE, or let the time pass.
+    /// Who said `DONT_HAVE`, or let the time pass.
     lacking: Vec<PeerId>,
 }
 

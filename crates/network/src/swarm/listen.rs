@@ -48,9 +48,10 @@ impl SwarmTask {
     /// A listener that closes before it had an address never worked.
     pub(super) fn on_listener_closed(&mut self, id: ListenerId, error: Option<io::Error>) {
         let reason = error.map_or_else(|| "closed".to_owned(), |error| error.to_string());
-        match self.opening.remove(&id) {
-            Some(addr) => self.on_listen_failure(addr, reason),
-            None => warn!(%reason, "listener closed"),
+        if let Some(addr) = self.opening.remove(&id) {
+            self.on_listen_failure(addr, reason);
+        } else {
+            warn!(%reason, "listener closed");
         }
     }
 
@@ -82,9 +83,10 @@ fn check_free(addr: &Multiaddr) -> io::Result<()> {
 
 /// Replaces a leading name by the first address it resolves to.
 async fn resolve(addr: &Multiaddr) -> io::Result<Multiaddr> {
-    let name = match addr.iter().next() {
-        Some(Protocol::Dns(name) | Protocol::Dns4(name) | Protocol::Dns6(name)) => name,
-        _ => return Ok(addr.clone()),
+    let Some(Protocol::Dns(name) | Protocol::Dns4(name) | Protocol::Dns6(name)) =
+        addr.iter().next()
+    else {
+        return Ok(addr.clone());
     };
     let v4_only = matches!(addr.iter().next(), Some(Protocol::Dns4(_)));
     let v6_only = matches!(addr.iter().next(), Some(Protocol::Dns6(_)));
