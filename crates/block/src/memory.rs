@@ -39,15 +39,29 @@ impl MemoryStore {
 
 impl BlockStore for MemoryStore {
     async fn get_many(&self, cids: &[Cid]) -> Vec<Result<Option<Block>, BlockError>> {
-        let blocks = self.lock();
-        let find = |cid: &Cid| {
-            let data = match cid.inlined() {
-                Some(data) => Some(Bytes::copy_from_slice(data)),
-                None => blocks.get(cid.multihash()).cloned(),
-            };
-            data.map(|data| Block::verify(cid.clone(), data)).transpose()
+        let (mut found, mut absent) = (Vec::with_capacity(cids.len()), Vec::new());
+        {
+            let blocks = self.lock();
+            for (index, cid) in cids.iter().enumerate() {
+                let data = match cid.inlined() {
+                    Some(data) => Some(Bytes::copy_from_slice(data)),
+                    None => blocks.get(cid.multihash()).cloned(),
+                };
+                match data {
+                    Some(data) => found.push((cid.clone(), data)),
+                    None => absent.push(index),
+                }
+            }
+        }
+        let mut answers = Block::verify_many(found).into_iter();
+        let mut absent = absent.into_iter().peekable();
+        let answer = |index| {
+            if absent.next_if_eq(&index).is_some() {
+                return Ok(None);
+            }
+            answers.next().transpose()
         };
-        cids.iter().map(find).collect()
+        (0..cids.len()).map(answer).collect()
     }
 
     async fn stat_many(&self, cids: &[Cid]) -> Result<Vec<Option<u64>>, BlockError> {

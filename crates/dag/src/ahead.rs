@@ -12,8 +12,10 @@
 use cairn_block::{BLOCK_LEN_MAX, Block, BlockError, BlockStore, Cid};
 use futures::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 
-/// Most items that may wait to be handed out: about 100 MB of memory at worst.
-pub const PENDING_MAX: usize = 1 << 20;
+/// Most items that may wait to be handed out, at some 250 bytes each.
+///
+/// Several directories of as many links as a block holds, one inside the other, fit.
+pub const PENDING_MAX: usize = 1 << 18;
 
 /// With this many items waiting, blocks are no longer opened before their turn.
 const OPEN_AHEAD_MAX: usize = 16 * 1024;
@@ -117,10 +119,15 @@ const NIL: u32 = u32::MAX;
 enum State<E> {
     Waiting,
     Requested,
-    /// With the outcome of opening it, once it was opened.
-    Here(Block, Option<Result<(), Failure<E>>>),
+    /// With the outcome of opening it, once it was opened; boxed, since few slots have one.
+    Here(Box<Here<E>>),
     Failed(BlockError),
     NotFetched,
+}
+
+struct Here<E> {
+    block: Block,
+    outcome: Option<Result<(), Failure<E>>>,
 }
 
 struct Slot<O: Opener> {
@@ -141,10 +148,14 @@ pub struct Ahead<'s, S, O: Opener> {
     in_flight: FuturesUnordered<BoxFuture<'s, (Vec<u32>, Answers)>>,
     window: Window,
     batch: usize,
+    /// How many slots are in the state `Waiting`.
+    unasked: usize,
     charged_blocks: usize,
     charged_bytes: usize,
     /// The longest block that was longer than its link said; no later one is charged less.
     len_floor: usize,
+    /// What the block asked for last counts for.
+    len_usual: usize,
 }
 
 impl<S, O: Opener> std::fmt::Debug for Ahead<'_, S, O> {
@@ -170,9 +181,11 @@ where
             in_flight: FuturesUnordered::new(),
             window,
             batch: BATCH_FIRST,
+            unasked: 0,
             charged_blocks: 0,
             charged_bytes: 0,
             len_floor: 0,
+            len_usual: 0,
         };
         ahead.insert_after(NIL, roots);
         ahead
@@ -214,6 +227,7 @@ where
         let mut next = if after == NIL { self.head } else { self.slot(after).next };
         for item in items.into_iter().rev() {
             let state = if item.fetch { State::Waiting } else { State::NotFetched };
+            self.unasked += usize::from(item.fetch);
             let slot = Some(Slot { item, state, next, charge: 0 });
             next = if let Some(index) = self.free.pop() {
                 self.slots[index as usize] = slot;
@@ -235,6 +249,7 @@ where
         let slot = self.slots.get_mut(index as usize)?.take()?;
         self.head = slot.next;
         self.free.push(index);
+        self.unasked -= usize::from(matches!(slot.state, State::Waiting));
         if slot.charge > 0 {
             self.charged_blocks -= 1;
             self.charged_bytes -= slot.charge;
@@ -263,9 +278,11 @@ where
         let head = self.head;
         let front_waits = matches!(self.slot(head).state, State::Waiting);
         let full = self.window.blocks.min(self.batch * BATCHES_IN_FLIGHT);
+        // Room for a whole batch, so that batches stay large when the window is full.
+        let batch_bytes = self.len_usual.saturating_mul(self.batch).min(self.window.bytes / 2);
         let has_room = self.charged_blocks + self.batch.min(full) <= full
-            && self.charged_bytes < self.window.bytes;
-        if !front_waits && !has_room {
+            && self.charged_bytes + batch_bytes <= self.window.bytes;
+        if self.unasked == 0 || !(front_waits || has_room) {
             return;
         }
         let (mut slots, mut cids) = (Vec::new(), Vec::new());
@@ -283,6 +300,8 @@ where
                 let len = slot.item.len.map_or(LEN_UNKNOWN as u64, |len| len);
                 slot.charge = (len.min(BLOCK_LEN_MAX as u64) as usize).max(floor);
                 let (cid, charge) = (slot.item.cid.clone(), slot.charge);
+                self.len_usual = charge;
+                self.unasked -= 1;
                 self.charged_blocks += 1;
                 self.charged_bytes += charge;
                 slots.push(index);
@@ -309,7 +328,7 @@ where
                 Some(Ok(Some(block))) => {
                     let (old, new) = (slot.charge, block.data().len().max(1));
                     slot.charge = new;
-                    slot.state = State::Here(block, None);
+                    slot.state = State::Here(Box::new(Here { block, outcome: None }));
                     self.charged_bytes = self.charged_bytes - old + new;
                     if new > old {
                         self.len_floor = self.len_floor.max(new);
@@ -331,7 +350,11 @@ where
     fn open(&mut self, index: u32, early: bool) {
         let waiting = self.waiting();
         let slot = self.slots[index as usize].as_mut().expect("invariant: a linked slot is filled");
-        let State::Here(block, outcome @ None) = &mut slot.state else { return };
+        let State::Here(here) = &mut slot.state else { return };
+        let Here { block, outcome } = &mut **here;
+        if outcome.is_some() {
+            return;
+        }
         match self.opener.open(&mut slot.item.tag, block, early) {
             None => {}
             Some(Err(error)) => *outcome = Some(Err(Failure::Open(error))),
@@ -350,7 +373,7 @@ where
         self.open(self.head, false);
         let slot = self.unlink_front()?;
         let (block, result) = match slot.state {
-            State::Here(block, outcome) => (Some(block), outcome.unwrap_or(Ok(()))),
+            State::Here(here) => (Some(here.block), here.outcome.unwrap_or(Ok(()))),
             State::Failed(error) => (None, Err(Failure::Block(error))),
             State::NotFetched | State::Waiting | State::Requested => (None, Ok(())),
         };

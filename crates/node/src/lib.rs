@@ -1,1 +1,39 @@
-//! Node: the one API that every surface uses
+//! `Node`: the one API that every surface uses.
+//!
+//! Here the store and the network meet: a block that is missing is fetched and kept, a file that
+//! is added is cut, hashed, written, made durable and pinned, in this order. RPC, gateway and
+//! command line are translations of these calls and hold no state of their own.
+//!
+//! Entry points: [`init()`], [`Node::open`], [`Node::add`], [`Node::blocks`], [`Node::resolve`].
+//! Invariants: nothing is acknowledged before it is durable; nothing is contacted that the
+//! operator has not named; the memory of every pipeline is bounded; offline, a missing block is
+//! an error at once.
+//! Not here: how anything looks from outside (`services/*`), what is stored how (`cairn-store`).
+
+mod add;
+mod block_ops;
+mod blocks;
+pub mod config;
+mod error;
+mod identity;
+mod init;
+mod local;
+mod node;
+mod pins;
+
+pub use add::{
+    AddEntries, AddEntry, AddEntryError, AddEvent, AddKind, AddOptions, AddSummary, HamtEstimation,
+};
+pub use block_ops::{BlockRemoval, RepoStat};
+pub use blocks::{Blocks, Fetch};
+pub use cairn_unixfs::{Mtime, Resolved};
+pub use config::{Config, ConfigError, repo_path};
+pub use error::{ErrorKind, NodeError};
+pub use identity::Identity;
+pub use init::{InitOptions, InitReport, init};
+pub use local::{LocalWalkOptions, local_entries};
+/// The format number of the repositories that this version makes.
+pub const REPO_VERSION: u64 = 1;
+
+pub use node::{Node, OpenOptions};
+pub use pins::{PinEntries, PinEntry, PinFilter, PinState};

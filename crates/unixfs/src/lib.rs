@@ -21,7 +21,7 @@ mod options;
 mod read;
 mod resolve;
 
-pub use data::{Data, DataType, Metadata, Mtime};
+pub use data::{Data, DataError, DataType, Metadata, Mtime};
 pub use directory::DirectoryBuilder;
 pub use entry::{Entry, EntryKind};
 pub use error::UnixfsError;
@@ -33,5 +33,5 @@ pub use leaf::{
 };
 pub use list::{DirEntry, find, list};
 pub use options::{Child, DIRECTORY_LEN_MAX, MAX_LINKS_DEFAULT, MAX_LINKS_LIMIT, Options};
-pub use read::{FILE_DEPTH_MAX, read};
+pub use read::{FILE_DEPTH_MAX, read, read_within};
 pub use resolve::{Resolved, resolve, resolve_from};

@@ -56,9 +56,9 @@ proptest! {
         for entry in entries {
             assert_eq!(entry.cid, child(&entry.name).cid);
             assert_eq!(entry.total_len, entry.name.len() as u64);
-            assert_eq!(block_on(find(&&store, &root, &entry.name)).unwrap(), Some(entry));
+            assert_eq!(block_on(find(&store, &root, &entry.name)).unwrap(), Some(entry));
         }
-        assert_eq!(block_on(find(&&store, &root, "not there")).unwrap(), None);
+        assert_eq!(block_on(find(&store, &root, "not there")).unwrap(), None);
     }
 
     #[test]
@@ -70,7 +70,7 @@ proptest! {
         let store = imported.into_store();
         for TreeEntry { path, kind } in entries {
             let full = IpfsPath::of(root.clone()).join(&path);
-            let found = block_on(resolve(&&store, &full)).unwrap();
+            let found = block_on(resolve(&store, &full)).unwrap();
             let entry = Entry::of(&found.block).unwrap();
             assert_eq!(found.roots.len(), path.split('/').count() + 1);
             match kind {
@@ -176,7 +176,7 @@ fn paths_that_lead_nowhere_say_where_they_end() {
     let imported = import(&entries, ChunkSpec::default(), &Options::v1()).unwrap();
     let root = IpfsPath::of(imported.root.cid.clone());
     let store = imported.into_store();
-    let at = |path: &str| block_on(resolve(&&store, &root.clone().join(path)));
+    let at = |path: &str| block_on(resolve(&store, &root.clone().join(path)));
     let parent = at("a").unwrap();
     let error = at("a/no/b").unwrap_err();
     let expected = format!("no link named \"no\" under {}", parent.cid);
@@ -187,7 +187,7 @@ fn paths_that_lead_nowhere_say_where_they_end() {
         assert!(error.is_not_found());
     }
     let name = IpfsPath::parse("/ipns/example.com").unwrap();
-    let error = block_on(resolve(&&store, &name)).unwrap_err();
+    let error = block_on(resolve(&store, &name)).unwrap_err();
     assert!(matches!(error, UnixfsError::Name { .. }), "{error}");
     store.remove(&parent.cid);
     assert!(at("a/file").unwrap_err().is_not_found());
@@ -202,7 +202,7 @@ fn segments_below_other_codecs_are_left_over() {
     let root = builder.finish(&mut blocks).unwrap();
     let path = IpfsPath::of(root.cid.clone()).join("data/x/y");
     let store = Imported { root, blocks }.into_store();
-    let found = block_on(resolve(&&store, &path)).unwrap();
+    let found = block_on(resolve(&store, &path)).unwrap();
     assert_eq!(
         (&found.cid, &found.remaining[..]),
         (cbor.cid(), &["x".to_owned(), "y".to_owned()][..])
@@ -221,7 +221,7 @@ fn plain_dag_pb_links_are_followed_by_name() {
     let path = IpfsPath::of(node.cid().clone()).join("there");
     let root = Child::leaf(node.cid().clone(), 0, 0);
     let store = Imported { root, blocks: vec![leaf.clone(), node] }.into_store();
-    assert_eq!(block_on(resolve(&&store, &path)).unwrap().block, leaf);
+    assert_eq!(block_on(resolve(&store, &path)).unwrap().block, leaf);
 }
 
 #[test]

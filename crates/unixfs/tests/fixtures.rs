@@ -88,7 +88,7 @@ fn symlinks_and_files_resolve() {
     let (store, blocks) = car("conformance/symlink.car");
     let root = roots(&blocks)[0].cid().clone();
     assert_eq!(root.to_string(), "QmWvY6FaqFMS89YAQ9NAPjVP4WZKA1qbHbicc9HeSKQTgt");
-    let bar = block_on(resolve(&&store, &IpfsPath::of(root.clone()).join("bar"))).unwrap();
+    let bar = block_on(resolve(&store, &IpfsPath::of(root.clone()).join("bar"))).unwrap();
     let kind = Entry::of(&bar.block).unwrap().kind;
     assert_eq!(kind, EntryKind::Symlink { target: "foo".to_owned() });
 
@@ -96,7 +96,7 @@ fn symlinks_and_files_resolve() {
     let root = "bafybeihchr7vmgjaasntayyatmp5sv6xza57iy2h4xj7g46bpjij6yhrmy";
     let file = |name: &str| {
         let path = IpfsPath::parse(&format!("{root}/{name}")).unwrap();
-        let found = block_on(resolve(&&store, &path)).unwrap();
+        let found = block_on(resolve(&store, &path)).unwrap();
         gather(read(&store, &found.block, 0..u64::MAX)).unwrap()
     };
     assert_eq!(file("hello.txt"), b"hello world\n");
@@ -120,7 +120,7 @@ fn a_sharded_directory_is_listed_found_and_built_again() {
     let mut builder = DirectoryBuilder::new(&options);
     for entry in entries {
         let path = IpfsPath::of(root.cid().clone()).join(&entry.name);
-        let found = block_on(resolve(&&store, &path));
+        let found = block_on(resolve(&store, &path));
         assert!(
             found.as_ref().map_or_else(UnixfsError::is_not_found, |found| found.cid == entry.cid),
             "{}: {found:?}",
@@ -148,7 +148,7 @@ fn names_are_found_in_incomplete_tries() {
     assert!(shards > 1);
     for root in roots(&blocks) {
         let path = IpfsPath::of(root.cid().clone()).join("wiki/Cryptographic_hash_function");
-        let found = block_on(resolve(&&store, &path)).unwrap();
+        let found = block_on(resolve(&store, &path)).unwrap();
         let bytes = gather(read(&store, &found.block, 0..u64::MAX)).unwrap();
         assert!(String::from_utf8_lossy(&bytes).contains("hash function"));
     }

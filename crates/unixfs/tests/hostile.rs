@@ -191,7 +191,7 @@ fn tries_of_the_wrong_shape_are_refused() {
             matches!(&error, UnixfsError::Malformed { cid, .. } if cid == root.cid()),
             "{name}"
         );
-        assert!(block_on(find(&&dag.store, &root, "a")).is_err(), "{name}");
+        assert!(block_on(find(&dag.store, &root, "a")).is_err(), "{name}");
     }
 }
 
@@ -232,7 +232,7 @@ fn names_that_are_not_text_are_shown_and_do_not_hide_others() {
     let root = dag.node(&Data::new(DataType::Directory), links);
     let names: Vec<String> = dag.list(&root).unwrap().into_iter().map(|entry| entry.name).collect();
     assert_eq!(names, ["\u{fffd}\u{fffd}", "good"]);
-    assert!(block_on(find(&&dag.store, &root, "good")).unwrap().is_some());
+    assert!(block_on(find(&dag.store, &root, "good")).unwrap().is_some());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Files in memory: for tests that need no disk, and for a full one.
 //!
-//! Everything is durable at once here; a file system that forgets what was not synced is the
+//! No file is sparse, and everything is durable at once; a file system that forgets what was not synced is the
 //! simulator's. [`MemoryVfs::set_room`] makes the disk full.
 //!
 //! Invariant: a mapped file's contents are those of the map from then on, as on a real disk.
@@ -76,6 +76,24 @@ impl MemoryVfs {
     /// Makes every sync fail from now on, or work again.
     pub fn set_syncs_fail(&self, fail: bool) {
         self.tree.syncs_fail.store(fail, Ordering::SeqCst);
+    }
+
+    /// Copies every file as it is now, locks aside: what a process killed now leaves behind.
+    #[must_use]
+    pub fn snapshot(&self) -> Self {
+        let copy = Self::default();
+        let names = self.names();
+        let copied = |(path, contents): (&PathBuf, &Arc<Contents>)| {
+            let bytes = match &*contents.lock() {
+                Bytes::Plain(bytes) => bytes.clone(),
+                Bytes::Mapped(map) => words_to_bytes(map),
+            };
+            let bytes = Mutex::new(Bytes::Plain(bytes));
+            (path.clone(), Arc::new(Contents { bytes, locked: AtomicBool::new(false) }))
+        };
+        copy.names().files = names.files.iter().map(copied).collect();
+        copy.names().dirs.clone_from(&names.dirs);
+        copy
     }
 
     fn names(&self) -> MutexGuard<'_, Names> {
@@ -253,6 +271,7 @@ impl VfsFile for MemoryFile {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
+        self.allocate(len)?;
         match &mut *self.contents.lock() {
             Bytes::Plain(bytes) => {
                 bytes.resize(usize::try_from(len).unwrap_or(usize::MAX), 0);
@@ -263,11 +282,18 @@ impl VfsFile for MemoryFile {
     }
 
     fn allocate(&self, len: u64) -> io::Result<()> {
-        let growth = len.saturating_sub(self.contents.lock().len());
-        if self.tree.take_room(growth) < growth {
+        let mut contents = self.contents.lock();
+        let growth = len.saturating_sub(contents.len());
+        if growth == 0 {
+            return Ok(());
+        }
+        let taken = self.tree.take_room(growth);
+        if taken < growth {
+            self.tree.room.fetch_add(taken, Ordering::SeqCst);
             return Err(io::ErrorKind::StorageFull.into());
         }
-        if growth > 0 { self.set_len(len) } else { Ok(()) }
+        contents.write(&[0], len - 1);
+        Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {

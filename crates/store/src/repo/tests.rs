@@ -1,1 +1,156 @@
+//! What a repository looks like from outside, and what is refused.
 
+use super::{OpenOptions, Repo, RepoError, RepoKind};
+use cairn_block::{Block, codec};
+use cairn_runtime::{MemoryVfs, RealVfs, Vfs, VfsExt as _};
+use serde_json::{Value, json};
+use std::{path::Path, sync::Arc};
+
+fn config() -> Value {
+    json!({"Identity": {"PeerID": "x", "PrivKey": "y"}, "Zeta": 1, "Alpha": {"b": 1, "a": [2]}})
+}
+
+fn root() -> &'static Path {
+    Path::new("/home/repo")
+}
+
+fn init() -> (MemoryVfs, Arc<dyn Vfs>) {
+    let vfs = MemoryVfs::default();
+    vfs.create_dir(Path::new("/home"), false).unwrap();
+    let shared: Arc<dyn Vfs> = Arc::new(vfs.clone());
+    Repo::init(&shared, root(), &config()).unwrap();
+    (vfs, shared)
+}
+
+fn open(vfs: &Arc<dyn Vfs>) -> Result<Repo, RepoError> {
+    Repo::open(Arc::clone(vfs), root(), OpenOptions::default())
+}
+
+fn put(vfs: &dyn Vfs, name: &str, text: &str) {
+    vfs.replace_file(&root().join(name), text.as_bytes(), false).unwrap();
+}
+
+#[test]
+fn one_process_at_a_time() {
+    let (_, vfs) = init();
+    let repo = open(&vfs).unwrap();
+    assert!(matches!(open(&vfs), Err(RepoError::Locked { .. })));
+    let store = repo.store().clone();
+    drop(repo);
+    assert!(matches!(open(&vfs), Err(RepoError::Locked { .. })), "a clone may still write");
+    drop(store);
+    assert!(open(&vfs).unwrap().losses().is_empty());
+}
+
+#[test]
+fn the_config_keeps_its_keys_and_their_order() {
+    let (_, vfs) = init();
+    let repo = open(&vfs).unwrap();
+    assert_eq!(repo.config().unwrap(), config());
+    let mut changed = config();
+    changed["Alpha"]["new"] = json!(true);
+    repo.replace_config(&changed).unwrap();
+    let text = vfs.read_file(&root().join("config"), 9999).unwrap().unwrap();
+    assert_eq!(String::from_utf8(text).unwrap(), format!("{changed:#}\n"));
+    let at = |key| format!("{:#}", repo.config().unwrap()).find(key).unwrap();
+    assert!(at("Identity") < at("Zeta") && at("Zeta") < at("Alpha"));
+}
+
+#[test]
+fn what_is_not_ours_is_left_alone() {
+    let cases: [(&str, &[(&str, &str)]); 3] = [
+        ("a current Kubo", &[("version", "18"), ("datastore_spec", "{}"), ("config", "{}")]),
+        ("a Kubo without its spec", &[("version", "12\n"), ("blocks/SHARDING", "/repo/flatfs")]),
+        ("a Kubo without its version", &[("datastore_spec", "{}"), ("config", "{}")]),
+    ];
+    for (name, files) in cases {
+        let vfs: Arc<dyn Vfs> = Arc::new(MemoryVfs::default());
+        vfs.create_dir(&root().join("blocks"), false).unwrap();
+        for (path, text) in files {
+            put(&*vfs, path, text);
+        }
+        let before = vfs.list(root()).unwrap();
+        let error = open(&vfs).unwrap_err();
+        assert!(matches!(error, RepoError::Kubo { .. }), "{name}: {error}");
+        assert!(error.to_string().contains("cairn migrate"), "{name}");
+        let error = Repo::init(&vfs, root(), &config()).unwrap_err();
+        assert!(matches!(error, RepoError::Kubo { .. }), "{name}: {error}");
+        assert_eq!(vfs.list(root()).unwrap(), before, "{name}");
+    }
+}
+
+#[test]
+fn refuses_with_the_reason() {
+    let (_, vfs) = init();
+    let is = |expected: &str| {
+        let error = open(&vfs).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    };
+    assert!(matches!(Repo::init(&vfs, root(), &config()), Err(RepoError::Exists { .. })));
+    put(&*vfs, "version", "2");
+    is("format 2, and this program knows up to 1");
+    put(&*vfs, "version", "one");
+    is("version is damaged");
+    vfs.remove(&root().join("version")).unwrap();
+    is("version is damaged: it is missing");
+    put(&*vfs, "version", "1");
+    put(&*vfs, "config", "{\"a\": ");
+    is("config is damaged");
+    put(&*vfs, "config", "[]");
+    is("JSON object");
+    vfs.remove(&root().join("config")).unwrap();
+    is("no repository at /home/repo; run `cairn init`");
+    Repo::init(&vfs, root(), &config()).unwrap();
+    assert_eq!(Repo::detect(&*vfs, root()).unwrap(), RepoKind::Cairn(1));
+}
+
+#[test]
+fn addresses_come_and_go() {
+    let (_, vfs) = init();
+    let repo = open(&vfs).unwrap();
+    assert_eq!(Repo::api_address(&*vfs, root()).unwrap(), None);
+    repo.set_api_address(Some("/ip4/127.0.0.1/tcp/5001")).unwrap();
+    repo.set_gateway_address(Some("http://127.0.0.1:8080")).unwrap();
+    let address = Repo::api_address(&*vfs, root()).unwrap();
+    assert_eq!(address.as_deref(), Some("/ip4/127.0.0.1/tcp/5001"));
+    repo.set_api_address(None).unwrap();
+    repo.set_api_address(None).unwrap();
+    assert_eq!(Repo::api_address(&*vfs, root()).unwrap(), None);
+}
+
+#[test]
+fn starts_degraded_and_names_the_loss() {
+    let (_, vfs) = init();
+    let repo = open(&vfs).unwrap();
+    let block = |text: &'static str| Block::sha2_256(codec::RAW, text.into());
+    repo.store().append(&[block("a")]).unwrap();
+    assert_eq!(repo.stat().unwrap().block_count, 1);
+    drop(repo);
+    let blocks = root().join("blocks");
+    vfs.rename(&blocks.join("000001.pack"), &blocks.join("000002.pack")).unwrap();
+    let repo = open(&vfs).unwrap();
+    let losses = repo.losses().join("\n");
+    assert!(losses.contains("000001.pack: missing"), "{losses}");
+    assert!(losses.contains("000002.pack: its header is damaged"), "{losses}");
+    let answers = repo.store().read_many(&[block("a").cid().clone()]);
+    assert!(matches!(answers[..], [Ok(None)]));
+    repo.store().append(&[block("a")]).unwrap();
+    repo.store().flush().unwrap();
+    let answer = repo.store().read_many(&[block("a").cid().clone()]).remove(0);
+    assert_eq!(answer.unwrap(), Some(block("a")));
+}
+
+#[cfg(unix)]
+#[test]
+fn secrets_are_private_on_disk() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("repo");
+    let vfs: Arc<dyn Vfs> = Arc::new(RealVfs);
+    Repo::init(&vfs, &path, &config()).unwrap();
+    let repo = Repo::open(vfs, &path, OpenOptions::default()).unwrap();
+    repo.replace_config(&config()).unwrap();
+    let mode = |path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(path.join("config")), 0o600);
+    assert_eq!(mode(repo.keystore_path()), 0o700);
+}

@@ -3,8 +3,8 @@
 //! ```text
 //! page 0   words: magic, page count, two seeds, check of these four;
 //!          8 checkpoint, 9 salt of its segment, 10 check of 8 and 9, 11 durable position,
-//!          12 state, 13 live entries, 14 used entries (both as of a clean end)
-//! page 1…  255 entries of 16 bytes, then 8 bytes of check (XOR over the entries), 8 of zero
+//!          12 state, 13 live entries, 14 used entries (as of a clean end), 15 cut
+//! page 1…  255 entries of 16 bytes, then 8 bytes of check (XOR over the entries), 8 unused
 //! entry    fingerprint; place: segment (20 bits), offset (28), record length in 64 B (16)
 //! ```
 //! Places 0 and 1 mean "never used" and "deleted". Linear probing in fingerprint order, nothing
@@ -133,6 +133,7 @@ impl Index {
             }
         };
         header::write(map.words(), pages, seeds);
+        (0..pages).for_each(|number| page::init(map.words(), number));
         let index = Self::over(path, file, map, (pages, seeds));
         // Every page of a new file is known to be whole.
         index.checked.iter().for_each(|word| word.store(u64::MAX, Ordering::Relaxed));
@@ -313,10 +314,11 @@ impl Index {
     fn set_verified(&self, slot: u64, verified: bool) {
         let word = &self.verified[(slot / 64) as usize];
         let bit = 1 << (slot % 64);
-        let _old = match verified {
-            true => word.fetch_or(bit, Ordering::Relaxed),
-            false => word.fetch_and(!bit, Ordering::Relaxed),
-        };
+        if verified {
+            word.fetch_or(bit, Ordering::Relaxed);
+        } else {
+            word.fetch_and(!bit, Ordering::Relaxed);
+        }
     }
 
     /// Makes a larger table with the same entries, beside this one; `more` are to follow.
@@ -329,7 +331,7 @@ impl Index {
         more: u64,
     ) -> Result<Result<Self, Garbled>, StoreError> {
         let count = self.live() + more;
-        let target = if count < SMALL_COUNT { count * 4 } else { count * 15 / 8 };
+        let target = (count * 4).min(SMALL_COUNT * 15 / 8).max(count * 15 / 8);
         let new = Self::create_with(vfs, &self.path, (target, self.seeds))?;
         for slot in 0..self.slot_count {
             if self.check_page(slot / ENTRY_COUNT).is_err() {
@@ -343,7 +345,8 @@ impl Index {
                 new.set_verified(slot, verified);
             }
         }
-        let synced = count >= SMALL_COUNT;
+        // Nothing is gained by a table that will be read anew from the start in any case.
+        let synced = count >= SMALL_COUNT && self.checkpoint().0 != Position::START;
         header::copy(self.map.words(), new.map.words(), synced);
         new.install(vfs, synced)?;
         Ok(Ok(new))
@@ -384,7 +387,7 @@ impl Index {
     }
 
     fn home(&self, fingerprint: u64) -> u64 {
-        (u128::from(fingerprint) * u128::from(self.slot_count) >> 64) as u64
+        ((u128::from(fingerprint) * u128::from(self.slot_count)) >> 64) as u64
     }
 
     fn next(&self, slot: u64) -> u64 {

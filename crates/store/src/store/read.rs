@@ -35,6 +35,8 @@ pub(super) enum Located {
     Here { found: Found, record: Record, segment: Arc<Segment> },
     /// An entry whose record's header is damaged.
     Broken { found: Found },
+    /// An entry whose record is gone, with its pack or in a power cut.
+    Stale { found: Found },
 }
 
 /// A block that was asked for, and its first candidate.
@@ -60,11 +62,14 @@ impl Inner {
         let mut after = None;
         while let Some(found) = index.find(fingerprint, after)? {
             after = Some(found.slot);
-            let Some(segment) = self.segment_of(found)? else { continue };
+            let Some(segment) = self.segment_of(found)? else {
+                located = Located::Stale { found };
+                continue;
+            };
             let mut header = [0; RECORD_HEADER_LEN_MAX];
             let len = segment.read_at(&mut header, found.place.offset())?;
             if len == 0 {
-                // The entry outlived its record in a power cut; the block was never acknowledged.
+                located = Located::Stale { found };
                 continue;
             }
             match Record::decode(segment.id, found.place.offset(), &header[..len]) {
@@ -130,11 +135,13 @@ impl Inner {
                 Err(Fault::Garbled) => return Err(Fault::Garbled),
                 Err(Fault::Store(error)) => {
                     let error = BlockError::from(error);
-                    span.iter().for_each(|wanted| answers[wanted.at] = Err(error.clone()));
+                    for wanted in span {
+                        answers[wanted.at] = Err(error.clone());
+                    }
                 }
             }
         }
-        self.verify(index, cids, unverified, &mut answers);
+        self.verify(index, cids, &unverified, &mut answers);
         Ok(answers)
     }
 
@@ -151,15 +158,18 @@ impl Inner {
         };
         let start = first.found.place.offset();
         let len = last.found.place.offset() + last.found.place.len_bound() - start;
+        let mut unverified = Vec::with_capacity(span.len());
         let Some(segment) = self.segment_of(first.found)? else {
-            return Ok(Vec::new());
+            for wanted in span {
+                unverified.extend(self.read_single(index, cids, wanted, answers)?);
+            }
+            return Ok(unverified);
         };
         let bytes = Bytes::from(segment.read(start, len as usize)?);
-        let mut unverified = Vec::with_capacity(span.len());
         for wanted in span {
             let offset = wanted.found.place.offset();
             let cid = &cids[wanted.at];
-            match slice(&segment, offset, bytes.slice_ref(tail(&bytes, offset - start)), cid) {
+            match slice(&segment, offset, &bytes.slice_ref(tail(&bytes, offset - start)), cid) {
                 Some(data) => self.sort_out(index, cid, (wanted, data), (answers, &mut unverified)),
                 None => unverified.extend(self.read_single(index, cids, wanted, answers)?),
             }
@@ -180,14 +190,14 @@ impl Inner {
         if let Some(segment) = self.segment_of(wanted.found)? {
             let place = wanted.found.place;
             let bytes = Bytes::from(segment.read(place.offset(), place.len_bound() as usize)?);
-            if let Some(data) = slice(&segment, place.offset(), bytes, cid) {
+            if let Some(data) = slice(&segment, place.offset(), &bytes, cid) {
                 self.sort_out(index, cid, (wanted, data), (answers, &mut unverified));
                 return Ok(unverified);
             }
         }
         // Not the first candidate, then; this is as rare as damage.
         answers[wanted.at] = match self.locate(index, cid.multihash())? {
-            Located::Absent => Ok(None),
+            Located::Absent | Located::Stale { .. } => Ok(None),
             Located::Broken { .. } => Err(BlockError::Corrupt { cid: cid.clone() }),
             Located::Here { record, .. } if record.flags != 0 => {
                 let source = io::Error::new(
@@ -199,16 +209,13 @@ impl Inner {
             Located::Here { found, record, segment } => {
                 let offset = found.place.offset();
                 let bytes = Bytes::from(segment.read(offset, record.len() as usize)?);
-                match slice(&segment, offset, bytes, cid) {
-                    Some(data) => {
-                        unverified.push(Unverified { at: wanted.at, found, data });
-                        Ok(None)
-                    }
+                if let Some(data) = slice(&segment, offset, &bytes, cid) {
+                    unverified.push(Unverified { at: wanted.at, found, data });
+                    Ok(None)
+                } else {
                     // The header is whole and the file ends before the data does.
-                    None => {
-                        self.note_corrupt(found.place);
-                        Err(BlockError::Corrupt { cid: cid.clone() })
-                    }
+                    self.note_corrupt(found.place);
+                    Err(BlockError::Corrupt { cid: cid.clone() })
                 }
             }
         };
@@ -235,7 +242,7 @@ impl Inner {
         &self,
         index: &Index,
         cids: &[Cid],
-        unverified: Vec<Unverified>,
+        unverified: &[Unverified],
         answers: &mut [Answer],
     ) {
         let named = |read: &Unverified| (cids[read.at].clone(), read.data.clone());
@@ -274,8 +281,8 @@ fn tail(bytes: &[u8], skip: u64) -> &[u8] {
 }
 
 /// The data of the record at the front of `bytes`, if it is whole and `cid`'s.
-fn slice(segment: &Segment, offset: u64, bytes: Bytes, cid: &Cid) -> Option<Bytes> {
-    let record = Record::decode(segment.id, offset, &bytes)?;
+fn slice(segment: &Segment, offset: u64, bytes: &Bytes, cid: &Cid) -> Option<Bytes> {
+    let record = Record::decode(segment.id, offset, bytes)?;
     let ours = record.kind == RecordKind::Block
         && record.flags == 0
         && record.hash == *cid.multihash()

@@ -97,7 +97,10 @@ impl Segments {
         let mut header = [0; SEGMENT_HEADER_LEN];
         let len = file.read_at(&mut header, 0);
         let len = len.map_err(|source| StoreError::io("read", &path, source))?;
-        match SegmentId::decode(&header[..len], number) {
+        if len < SEGMENT_HEADER_LEN {
+            return Ok(Opened::Damaged);
+        }
+        match SegmentId::decode(&header, number) {
             Ok(id) => {
                 let segment = Arc::new(Segment { id, path, file });
                 self.remember(&segment);

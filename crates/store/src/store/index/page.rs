@@ -19,7 +19,7 @@ pub(super) fn fold(a: u64, b: u64) -> u64 {
     product as u64 ^ (product >> 64) as u64
 }
 
-/// An entry's share of its page's check; an empty one's is zero, so that zeros are a whole page.
+/// An entry's share of its page's check; an empty one's is zero.
 fn share(slot: u64, print: u64, place: u64) -> u64 {
     if place == 0 && print == 0 {
         return 0;
@@ -46,10 +46,20 @@ pub(super) fn write(words: &[AtomicU64], slot: u64, (print, place): (u64, u64)) 
     check.store(sum, Ordering::Relaxed);
 }
 
+/// Writes the check of an empty page, which is not zero: a page that never reached the disk
+/// must not look like one without entries.
+pub(super) fn init(words: &[AtomicU64], number: u64) {
+    words[first_word(number) + PAGE_WORDS - 2].store(empty_check(number), Ordering::Relaxed);
+}
+
+fn empty_check(number: u64) -> u64 {
+    fold(number ^ 0x2d35_8dcc_aa6c_78a5, 0x8bb8_4b93_962e_acc9)
+}
+
 /// Whether a page's check holds.
 pub(super) fn is_whole(words: &[AtomicU64], number: u64) -> bool {
     let first = number * ENTRY_COUNT;
-    let sum = (first..first + ENTRY_COUNT).fold(0, |sum, slot| {
+    let sum = (first..first + ENTRY_COUNT).fold(empty_check(number), |sum, slot| {
         let [print, place] = entry(words, slot);
         sum ^ share(slot, print.load(Ordering::Relaxed), place.load(Ordering::Acquire))
     });

@@ -1,0 +1,85 @@
+//! Adding files: from entries to a durable, pinned DAG.
+//!
+//! Three stages, each on a thread of its own, with short bounded queues between them:
+//! ```text
+//! entries ─▶ reader: read, cut ─▶ hasher: name leaves in lanes ─▶ writer: build, append, tell
+//! ```
+//! The unit that moves is a buffer of some megabytes with the leaves of one big file or of many
+//! small ones. At the end comes one flush, one commit of the pins, and then the roots' events.
+//!
+//! Invariants: memory is bounded by the buffers and by the names of the entries; nothing is
+//! acknowledged before it is durable; an add that fails or is dropped leaves only garbage.
+//! Not here: walking the file system (`local.rs`), layouts (`cairn-unixfs`).
+
+mod buffers;
+mod entry;
+mod hasher;
+mod plan;
+mod reader;
+mod tree;
+mod writer;
+
+pub(crate) use entry::PATH_DEPTH_MAX;
+pub use entry::{
+    AddEntries, AddEntry, AddEntryError, AddEvent, AddKind, AddOptions, AddSummary, HamtEstimation,
+};
+
+use crate::{Node, NodeError};
+use cairn_runtime::blocking;
+use futures::future::{join, pending};
+use plan::Plan;
+use std::sync::{Arc, mpsc::sync_channel};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// Batches that wait between two stages.
+const QUEUE_LEN: usize = 1;
+
+/// Adds that run at the same time; more wait for their turn.
+pub(crate) const ADD_COUNT_MAX: usize = 16;
+
+impl Node {
+    /// Adds entries and pins their roots.
+    ///
+    /// Everything is durable, and pinned if asked, before the roots' [`AddEvent::Added`] is sent;
+    /// the events of what lies below them come as it goes. The whole add stops when the receiver
+    /// of the events is dropped, or the future. Needs at most about 40 MiB besides 150 bytes for
+    /// each entry, however long the files.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError::Options`] before anything is read; [`NodeError::Entry`] naming the entry that
+    /// could not be taken; [`NodeError::Store`] if the disk refuses; [`NodeError::Cancelled`].
+    /// What was written until then is garbage.
+    pub async fn add(
+        &self,
+        entries: AddEntries,
+        options: AddOptions,
+        events: mpsc::Sender<AddEvent>,
+    ) -> Result<AddSummary, NodeError> {
+        let plan = Arc::new(Plan::new(options)?);
+        let turn = self.add_turns().acquire().await;
+        let stop = CancellationToken::new();
+        let _stop_when_dropped = stop.clone().drop_guard();
+        let (batches, batches_read) = sync_channel(QUEUE_LEN);
+        let (named, batches_named) = sync_channel(QUEUE_LEN);
+        let reader_plan = Arc::clone(&plan);
+        let reader = blocking(move || reader::run(entries, &reader_plan, &batches, &stop));
+        let hasher_plan = Arc::clone(&plan);
+        let hasher = blocking(move || hasher::run(&hasher_plan, &batches_read, &named));
+        let node = self.clone();
+        let writer = blocking(move || writer::run(&node, &plan, &batches_named, events));
+        // The writer's answer is the add's. After an error the reader may still wait for its
+        // source; it is left alone and ends with its next read.
+        let others = async {
+            join(reader, hasher).await;
+            pending().await
+        };
+        let summary = tokio::select! {
+            summary = writer => summary,
+            never = others => never,
+        };
+        drop(turn);
+        summary
+    }
+}

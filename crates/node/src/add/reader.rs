@@ -1,0 +1,213 @@
+//! The first stage: pulls entries and reads files into buffers, cut into leaves.
+//!
+//! Data is read to where it stays: in front of each chunk there is room for the leaf's prefix
+//! and behind it for its suffix, so nothing is copied until it is written to disk.
+//!
+//! Invariants: whatever an entry's length says, no more than a buffer is filled before it is
+//! passed on; an error goes down the line behind everything that came before it.
+//! Not here: hashing (`hasher.rs`), what becomes of the entries (`writer.rs`).
+
+use super::{
+    AddEntries, AddEntry, AddEntryError, AddKind, buffers::Buffers, entry::check_path, plan::Plan,
+};
+use crate::NodeError;
+use bytes::Bytes;
+use cairn_chunk::Cutter;
+use cairn_unixfs::{Metadata, leaf_prefix, leaf_suffix};
+use std::{
+    io::{self, Read},
+    ops::Range,
+    sync::mpsc::SyncSender,
+};
+use tokio_util::sync::CancellationToken;
+
+/// Steps that one batch may have, for adds of many empty files.
+const STEP_COUNT_MAX: usize = 4096;
+
+/// What the reader passes on: a buffer, and what to do with it in order.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub(super) buffer: Bytes,
+    pub(super) steps: Vec<Step>,
+}
+
+/// One step of building the DAG.
+#[derive(Debug)]
+pub(super) enum Step {
+    Directory {
+        path: String,
+        metadata: Metadata,
+    },
+    Symlink {
+        path: String,
+        target: String,
+        metadata: Metadata,
+    },
+    /// A file begins; its leaves follow, possibly in later batches.
+    File {
+        path: String,
+        metadata: Metadata,
+    },
+    Leaf {
+        /// Where the whole leaf is in the buffer.
+        leaf: Range<usize>,
+        /// Where its data is.
+        data: Range<usize>,
+    },
+    /// The file's last leaf has come.
+    End,
+}
+
+/// Why reading ended early: the next stage has gone, or an error to pass on.
+enum Stop {
+    Gone,
+    Error(NodeError),
+}
+
+impl From<AddEntryError> for Stop {
+    fn from(error: AddEntryError) -> Self {
+        Self::Error(error.into())
+    }
+}
+
+struct Reader<'a> {
+    plan: &'a Plan,
+    buffers: Buffers,
+    next_stage: &'a SyncSender<Result<Batch, NodeError>>,
+    stop: &'a CancellationToken,
+    memory: Vec<u8>,
+    /// Where the next slot begins.
+    cursor: usize,
+    steps: Vec<Step>,
+}
+
+/// Reads everything and passes it on, an error last. Blocking.
+pub(super) fn run(
+    entries: AddEntries,
+    plan: &Plan,
+    next_stage: &SyncSender<Result<Batch, NodeError>>,
+    stop: &CancellationToken,
+) {
+    let (prefix_len, suffix_len) = plan.leaf_margins();
+    let slot_len = prefix_len + plan.options.chunker.len_max() + suffix_len;
+    let mut buffers = Buffers::new(slot_len);
+    let memory = buffers.take();
+    let mut reader =
+        Reader { plan, buffers, next_stage, stop, memory, cursor: 0, steps: Vec::new() };
+    let mut result = entries.into_iter().try_for_each(|entry| reader.entry(entry?));
+    if result.is_ok() {
+        result = reader.pass_on();
+    }
+    if let Err(Stop::Error(error)) = result {
+        // A send fails only if the next stage has gone, which has an error of its own.
+        drop(next_stage.send(Err(error)));
+    }
+}
+
+impl Reader<'_> {
+    fn entry(&mut self, entry: AddEntry) -> Result<(), Stop> {
+        check_path(&entry.path)?;
+        if self.stop.is_cancelled() {
+            return Err(Stop::Gone);
+        }
+        let metadata = self.plan.metadata(&entry);
+        let AddEntry { path, kind, len, .. } = entry;
+        match kind {
+            AddKind::Directory => self.steps.push(Step::Directory { path, metadata }),
+            AddKind::Symlink(target) => self.steps.push(Step::Symlink { path, target, metadata }),
+            AddKind::File(mut read) => {
+                self.steps.push(Step::File { path: path.clone(), metadata });
+                let actual = self.file(&path, &mut *read)?;
+                if let Some(expected) = len
+                    && actual < expected
+                {
+                    return Err(AddEntryError::Changed { path, expected, actual }.into());
+                }
+                self.steps.push(Step::End);
+            }
+        }
+        if self.steps.len() >= STEP_COUNT_MAX { self.pass_on() } else { Ok(()) }
+    }
+
+    /// Reads one file to its end; returns its length.
+    fn file(&mut self, path: &str, read: &mut dyn Read) -> Result<u64, Stop> {
+        let (prefix_len, suffix_len) = self.plan.leaf_margins();
+        let chunk_len_max = self.plan.options.chunker.len_max();
+        let mut cutter = Cutter::new(&self.plan.options.chunker);
+        let mut total = 0;
+        // Bytes of the next chunk that were read with the one before.
+        let mut carried = Vec::new();
+        loop {
+            if self.cursor + prefix_len + chunk_len_max + suffix_len > self.memory.len() {
+                self.pass_on()?;
+            }
+            let start = self.cursor + prefix_len;
+            let slot = &mut self.memory[start..start + chunk_len_max];
+            slot[..carried.len()].copy_from_slice(&carried);
+            let filled = fill(read, slot, carried.len()).map_err(|source| AddEntryError::Io {
+                op: "read",
+                path: path.into(),
+                source,
+            })?;
+            let eof = filled < chunk_len_max;
+            let Some(len) = cutter.next(&slot[..filled], eof) else { return Ok(total) };
+            carried.clear();
+            carried.extend_from_slice(&slot[len..filled]);
+            total += len as u64;
+            self.leaf(start..start + len);
+            if eof && carried.is_empty() {
+                return Ok(total);
+            }
+            if self.stop.is_cancelled() {
+                return Err(Stop::Gone);
+            }
+        }
+    }
+
+    /// Puts the wrapper around a chunk where it lies.
+    fn leaf(&mut self, data: Range<usize>) {
+        let mut leaf = data.clone();
+        if !self.plan.build.raw_leaves {
+            let prefix = leaf_prefix(data.len());
+            let suffix = leaf_suffix(data.len());
+            leaf = data.start - prefix.len()..data.end + suffix.len();
+            self.memory[leaf.start..data.start].copy_from_slice(&prefix);
+            self.memory[data.end..leaf.end].copy_from_slice(&suffix);
+        }
+        self.cursor = leaf.end;
+        self.steps.push(Step::Leaf { leaf, data });
+    }
+
+    /// Hands the buffer over and takes another.
+    fn pass_on(&mut self) -> Result<(), Stop> {
+        let steps = std::mem::take(&mut self.steps);
+        if steps.is_empty() {
+            return Ok(());
+        }
+        let buffer = if self.cursor == 0 {
+            Bytes::new()
+        } else {
+            let full = std::mem::take(&mut self.memory);
+            self.buffers.share(full)
+        };
+        self.next_stage.send(Ok(Batch { buffer, steps })).map_err(|_| Stop::Gone)?;
+        if self.cursor > 0 {
+            self.memory = self.buffers.take();
+            self.cursor = 0;
+        }
+        Ok(())
+    }
+}
+
+/// Reads until `slot` is full or the file ends; `filled` bytes are there already.
+fn fill(read: &mut dyn Read, slot: &mut [u8], mut filled: usize) -> io::Result<usize> {
+    while filled < slot.len() {
+        match read.read(&mut slot[filled..]) {
+            Ok(0) => break,
+            Ok(len) => filled += len,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}

@@ -1,0 +1,126 @@
+//! The local blocks and everybody else's as one store.
+//!
+//! What is missing locally is fetched by one session, kept, and returned. Kept is not durable:
+//! whoever needs that (a pin) calls [`BlockStore::sync`] once at the end.
+//!
+//! Invariants: `stat_many` never asks the network; offline, a miss is an error at once.
+//! Not here: who is asked for what (`cairn-network`).
+
+use cairn_block::{Block, BlockError, BlockStore, Cid};
+use cairn_network::Session;
+use cairn_store::Store;
+use futures::StreamExt as _;
+use std::pin::pin;
+use tracing::debug;
+
+/// Blocks that arrive together are kept in one batch of at most so many.
+const KEEP_BATCH_LEN: usize = 64;
+
+/// Whether missing blocks are fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fetch {
+    /// From whoever has them; offline, as [`Fetch::Local`].
+    #[default]
+    Network,
+    /// Not at all.
+    Local,
+}
+
+/// Where misses are looked for.
+#[derive(Debug, Clone)]
+pub(crate) enum Reach {
+    Network(Session),
+    Offline,
+    Local,
+}
+
+/// The blocks as seen by one purpose; cheap to clone, clones share the session.
+///
+/// A miss is [`BlockError::NotFound`], never `Ok(None)`, and says where it was looked for.
+#[derive(Debug, Clone)]
+pub struct Blocks {
+    store: Store,
+    reach: Reach,
+    /// Fail where a fetched block cannot be kept, instead of passing it on.
+    must_keep: bool,
+}
+
+impl Blocks {
+    pub(crate) fn new(store: Store, reach: Reach) -> Self {
+        Self { store, reach, must_keep: false }
+    }
+
+    /// Fails where a fetched block cannot be kept: for pins, which promise that it is.
+    #[must_use]
+    pub fn keeping(mut self) -> Self {
+        self.must_keep = true;
+        self
+    }
+
+    /// Fetches the blocks at `places` of `cids` and puts them into `answers`.
+    async fn fetch(
+        &self,
+        session: &Session,
+        cids: &[Cid],
+        answers: &mut [Result<Option<Block>, BlockError>],
+        places: &[usize],
+    ) {
+        let wanted = places.iter().map(|&place| cids[place].clone()).collect();
+        let mut arrivals = pin!(session.fetch_stream(wanted).ready_chunks(KEEP_BATCH_LEN));
+        while let Some(batch) = arrivals.next().await {
+            let found = batch.iter().filter_map(|(_, answer)| answer.as_ref().ok().cloned());
+            let kept = self.store.put_many(found.collect()).await;
+            if let Err(error) = &kept {
+                debug!(%error, "fetched blocks were not kept");
+            }
+            for (index, answer) in batch {
+                answers[places[index]] = match &kept {
+                    Err(error) if self.must_keep => answer.and(Err(error.clone())),
+                    _ => answer.map(Some),
+                };
+            }
+        }
+    }
+}
+
+/// A block that is not here, or is and cannot be trusted any more.
+fn is_miss(answer: &Result<Option<Block>, BlockError>) -> bool {
+    matches!(answer, Ok(None) | Err(BlockError::Corrupt { .. }))
+}
+
+impl BlockStore for Blocks {
+    async fn get_many(&self, cids: &[Cid]) -> Vec<Result<Option<Block>, BlockError>> {
+        let mut answers = self.store.get_many(cids).await;
+        let missing = answers.iter().enumerate().filter(|(_, answer)| is_miss(answer));
+        let missing: Vec<usize> = missing.map(|(place, _)| place).collect();
+        if missing.is_empty() {
+            return answers;
+        }
+        let place = match &self.reach {
+            Reach::Network(session) => {
+                self.fetch(session, cids, &mut answers, &missing).await;
+                "locally or on the network"
+            }
+            Reach::Offline => "locally (offline)",
+            Reach::Local => "locally",
+        };
+        for (answer, cid) in answers.iter_mut().zip(cids) {
+            if matches!(answer, Ok(None)) {
+                *answer = Err(BlockError::NotFound { cid: cid.clone(), place });
+            }
+        }
+        answers
+    }
+
+    async fn stat_many(&self, cids: &[Cid]) -> Result<Vec<Option<u64>>, BlockError> {
+        self.store.stat_many(cids).await
+    }
+
+    async fn put_many(&self, blocks: Vec<Block>) -> Result<(), BlockError> {
+        self.store.put_many(blocks).await
+    }
+
+    async fn sync(&self) -> Result<(), BlockError> {
+        self.store.sync().await
+    }
+}

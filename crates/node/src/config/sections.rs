@@ -1,0 +1,495 @@
+//! What the config's keys mean: typed readers with the defaults of the keys that are not there.
+//!
+//! A missing key and `null` are the implicit default. `"auto"` is nothing: endpoints that the
+//! operator has not named are never contacted.
+//!
+//! Source of names, types and defaults: Kubo's `docs/config.md` at 0.43.
+//! Not here: the file itself (`config.rs`), first values of a new file (`initial.rs`).
+
+use super::{ConfigError, tree, units};
+use crate::add::{AddOptions, HamtEstimation};
+use cairn_chunk::ChunkSpec;
+use cairn_hash::code;
+use serde_json::Value;
+use std::time::Duration;
+
+/// One consistent state of the config; every reader names the key it cannot understand.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings<'config>(pub(super) &'config Value);
+
+/// Section `Addresses`: multiaddresses as text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Addresses {
+    /// Where RPC listens.
+    pub api: Vec<String>,
+    /// Where the gateway listens.
+    pub gateway: Vec<String>,
+    /// Where peers connect to.
+    pub swarm: Vec<String>,
+    /// What peers are told instead of the addresses listened on.
+    pub announce: Vec<String>,
+    /// What peers are told besides.
+    pub append_announce: Vec<String>,
+    /// What peers are never told: addresses, or ranges (`…/ipcidr/8`).
+    pub no_announce: Vec<String>,
+}
+
+/// Section `Swarm.ConnMgr`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConnMgr {
+    /// `false` for `Type: "none"`.
+    pub enabled: bool,
+    /// Trimmed down to this many connections.
+    pub low_water: u32,
+    /// Trimmed above this many.
+    pub high_water: u32,
+    /// New connections are left alone so long.
+    pub grace_period: Duration,
+}
+
+/// Section `Swarm.Transports.Network`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "one switch each, named as in the file")]
+#[non_exhaustive]
+pub struct Transports {
+    /// TCP.
+    pub tcp: bool,
+    /// QUIC.
+    pub quic: bool,
+    /// WebSocket.
+    pub websocket: bool,
+    /// Circuit relay.
+    pub relay: bool,
+}
+
+/// Section `Bitswap`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Bitswap {
+    /// Whether to speak it at all.
+    pub enabled: bool,
+    /// Whether to serve blocks to peers.
+    pub server_enabled: bool,
+}
+
+/// Section `Gateway`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "one switch each, named as in the file")]
+#[non_exhaustive]
+pub struct Gateway {
+    /// Serve only what is here.
+    pub no_fetch: bool,
+    /// Resolve no DNSLink.
+    pub no_dns_link: bool,
+    /// Answer with files and directories, not only blocks and CARs.
+    pub deserialized_responses: bool,
+    /// Convert between codecs.
+    pub allow_codec_conversion: bool,
+    /// Plain text errors.
+    pub disable_html_errors: bool,
+    /// Where `/` redirects to, if not empty.
+    pub root_redirect: String,
+    /// Headers added to every answer.
+    pub http_headers: Vec<(String, Vec<String>)>,
+    /// Longest wait for the next block.
+    pub retrieval_timeout: Duration,
+    /// Longest request.
+    pub max_request_duration: Duration,
+    /// Most requests at once; 0 is no limit.
+    pub max_concurrent_requests: usize,
+    /// Largest file that ranges are served of, in bytes; 0 is no limit.
+    pub max_range_request_file_len: u64,
+    /// Hosts with rules of their own, as in the file; `null` for none.
+    pub public_gateways: Value,
+}
+
+/// One user of RPC, of section `API.Authorizations`.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Authorization {
+    /// The user's name, for people.
+    pub name: String,
+    /// `bearer:TOKEN`, `basic:USER:PASSWORD`.
+    pub secret: String,
+    /// Prefixes of paths that this user may call.
+    pub allowed_paths: Vec<String>,
+}
+
+impl std::fmt::Debug for Authorization {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut debug = f.debug_struct("Authorization");
+        debug.field("name", &self.name).field("allowed_paths", &self.allowed_paths);
+        debug.finish_non_exhaustive()
+    }
+}
+
+/// One peer of section `Peering.Peers`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PeeringPeer {
+    /// Its peer ID.
+    pub id: String,
+    /// Where to reach it.
+    pub addrs: Vec<String>,
+}
+
+#[cfg(test)]
+impl<'config> Settings<'config> {
+    pub(crate) fn of(tree: &'config Value) -> Self {
+        Self(tree)
+    }
+}
+
+impl Settings<'_> {
+    /// Section `Addresses`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Value`] naming the key, as for every reader here.
+    pub fn addresses(self) -> Result<Addresses, ConfigError> {
+        Ok(Addresses {
+            api: self.strings_or("Addresses.API", &["/ip4/127.0.0.1/tcp/5001"])?,
+            gateway: self.strings_or("Addresses.Gateway", &["/ip4/127.0.0.1/tcp/8080"])?,
+            swarm: self.strings_or("Addresses.Swarm", &[])?,
+            announce: self.strings_or("Addresses.Announce", &[])?,
+            append_announce: self.strings_or("Addresses.AppendAnnounce", &[])?,
+            no_announce: self.strings_or("Addresses.NoAnnounce", &[])?,
+        })
+    }
+
+    /// `Bootstrap`, without `"auto"`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Value`].
+    pub fn bootstrap(self) -> Result<Vec<String>, ConfigError> {
+        self.strings_or("Bootstrap", &[])
+    }
+
+    /// `Peering.Peers`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Value`].
+    pub fn peering(self) -> Result<Vec<PeeringPeer>, ConfigError> {
+        let key = "Peering.Peers";
+        let Some(list) = tree::find(self.0, key) else { return Ok(Vec::new()) };
+        let wrong = || wrong(key, "a list of {ID, Addrs}", list);
+        let peer = |value: &Value| {
+            let id = value["ID"].as_str()?.to_owned();
+            let addrs = value["Addrs"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let addrs = addrs.iter().map(|addr| addr.as_str().map(str::to_owned));
+            Some(PeeringPeer { id, addrs: addrs.collect::<Option<_>>()? })
+        };
+        let peers = list.as_array().ok_or_else(wrong)?.iter().map(peer);
+        peers.collect::<Option<_>>().ok_or_else(wrong)
+    }
+
+    /// `Discovery.MDNS.Enabled`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Value`].
+    pub fn mdns_enabled(self) -> Result<bool, ConfigError> {
+        self.flag("Discovery.MDNS.Enabled", true)
+    }
+
+    /// `Swarm.AddrFilters`: ranges never dialled, nor accepted from.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Value`].
+    pub fn addr_filters(self) -> Result<Vec<String>, ConfigError> {
+        self.strings_or("Swarm.AddrFilters", &[])
+    }
+
+    /// Section `Swarm.ConnMgr`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Value`].
+    pub fn conn_mgr(self) -> Result<ConnMgr, ConfigError> {
+        Ok(ConnMgr {
+            enabled: self.text("Swarm.ConnMgr.Type", "basic")? != "none",
+            low_water: self.number("Swarm.ConnMgr.LowWater", 32)?.try_into().unwrap_or(u32::MAX),
+            high_water: self.number("Swarm.ConnMgr.HighWater", 96)?.try_into().unwrap_or(u32::MAX),
+            grace_period: self.duration("Swarm.ConnMgr.GracePeriod", 20)?,
+        })
+    }
+
+    /// Section `Swarm.Transports.Network`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Value`].
+    pub fn transports(self) -> Result<Transports, ConfigError> {
+        Ok(Transports {
+            tcp: self.flag("Swarm.Transports.Network.TCP", true)?,
+            quic: self.flag("Swarm.Transports.Network.QUIC", true)?,
+            websocket: self.flag("Swarm.Transports.Network.Websocket", true)?,
+            relay: self.flag("Swarm.Transports.Network.Relay", true)?,
+        })
+    }
+
+    /// Section `Bitswap`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Value`].
+    pub fn bitswap(self) -> Result<Bitswap, ConfigError> {
+        Ok(Bitswap {
+            enabled: self.flag("Bitswap.Libp2pEnabled", true)?,
+            server_enabled: self.flag("Bitswap.ServerEnabled", true)?,
+        })
+    }
+
+    /// `Version.AgentSuffix`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Value`].
+    pub fn agent_suffix(self) -> Result<String, ConfigError> {
+        self.text("Version.AgentSuffix", "")
+    }
+
+    /// `Datastore.StorageMax`, in bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Value`].
+    pub fn storage_max(self) -> Result<u64, ConfigError> {
+        self.byte_len("Datastore.StorageMax", 10_000_000_000)
+    }
+
+    /// `API.HTTPHeaders`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Value`].
+    pub fn api_headers(self) -> Result<Vec<(String, Vec<String>)>, ConfigError> {
+        self.headers("API.HTTPHeaders")
+    }
+
+    /// `API.Authorizations`; empty means that RPC needs no token.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Value`].
+    pub fn authorizations(self) -> Result<Vec<Authorization>, ConfigError> {
+        let key = "API.Authorizations";
+        let Some(users) = tree::find(self.0, key) else { return Ok(Vec::new()) };
+        // The value is not quoted in the error: it holds secrets.
+        let wrong = || wrong(key, "an object of {AuthSecret, AllowedPaths}", &Value::Null);
+        let user = |(name, value): (&String, &Value)| {
+            let secret = value["AuthSecret"].as_str()?.to_owned();
+            let paths = value["AllowedPaths"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let paths = paths.iter().map(|path| path.as_str().map(str::to_owned));
+            let allowed_paths = paths.collect::<Option<_>>()?;
+            Some(Authorization { name: name.clone(), secret, allowed_paths })
+        };
+        let users = users.as_object().ok_or_else(wrong)?.iter().map(user);
+        users.collect::<Option<_>>().ok_or_else(wrong)
+    }
+
+    /// Section `Gateway`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Value`].
+    pub fn gateway(self) -> Result<Gateway, ConfigError> {
+        let public_gateways = tree::find(self.0, "Gateway.PublicGateways");
+        Ok(Gateway {
+            no_fetch: self.flag("Gateway.NoFetch", false)?,
+            no_dns_link: self.flag("Gateway.NoDNSLink", false)?,
+            deserialized_responses: self.flag("Gateway.DeserializedResponses", true)?,
+            allow_codec_conversion: self.flag("Gateway.AllowCodecConversion", false)?,
+            disable_html_errors: self.flag("Gateway.DisableHTMLErrors", false)?,
+            root_redirect: self.text("Gateway.RootRedirect", "")?,
+            http_headers: self.headers("Gateway.HTTPHeaders")?,
+            retrieval_timeout: self.duration("Gateway.RetrievalTimeout", 30)?,
+            max_request_duration: self.duration("Gateway.MaxRequestDuration", 3600)?,
+            max_concurrent_requests: self.number("Gateway.MaxConcurrentRequests", 4096)? as usize,
+            max_range_request_file_len: self.byte_len("Gateway.MaxRangeRequestFileSize", 0)?,
+            public_gateways: public_gateways.cloned().unwrap_or(Value::Null),
+        })
+    }
+
+    /// Section `Import`, as the options of an add without flags.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Value`].
+    pub fn import(self) -> Result<AddOptions, ConfigError> {
+        let default = AddOptions::default();
+        let count = |key, value: usize| self.number(key, value as u64).map(|count| count as usize);
+        Ok(AddOptions {
+            chunker: self.chunker()?,
+            cid_version: self.cid_version()?,
+            hash_code: self.hash_code()?,
+            raw_leaves: self.switch("Import.UnixFSRawLeaves")?,
+            max_file_links: count("Import.UnixFSFileMaxLinks", default.max_file_links)?,
+            max_directory_links: count("Import.UnixFSDirectoryMaxLinks", 0)?,
+            max_hamt_fanout: count("Import.UnixFSHAMTDirectoryMaxFanout", default.max_hamt_fanout)?,
+            hamt_threshold: self
+                .byte_len("Import.UnixFSHAMTDirectorySizeThreshold", default.hamt_threshold)?,
+            hamt_estimation: self.hamt_estimation()?,
+            ..default
+        })
+    }
+
+    fn chunker(self) -> Result<ChunkSpec, ConfigError> {
+        let key = "Import.UnixFSChunker";
+        let text = self.text(key, "size-262144")?;
+        let refused = |error: cairn_chunk::ChunkError| ConfigError::Value {
+            key: key.to_owned(),
+            expected: "a chunker",
+            found: error.to_string(),
+        };
+        ChunkSpec::parse(&text).map_err(refused)
+    }
+
+    fn cid_version(self) -> Result<Option<u8>, ConfigError> {
+        let key = "Import.CidVersion";
+        match tree::find(self.0, key) {
+            None => Ok(None),
+            Some(value) => match value.as_u64() {
+                Some(version @ 0..=1) => Ok(Some(version as u8)),
+                _ => Err(wrong(key, "0 or 1", value)),
+            },
+        }
+    }
+
+    fn hash_code(self) -> Result<u64, ConfigError> {
+        let key = "Import.HashFunction";
+        let name = self.text(key, "sha2-256")?;
+        let unknown = || wrong(key, "a hash function", &Value::String(name.clone()));
+        code::code_of(&name).filter(|&code| code::is_allowed(code)).ok_or_else(unknown)
+    }
+
+    fn hamt_estimation(self) -> Result<HamtEstimation, ConfigError> {
+        let key = "Import.UnixFSHAMTDirectorySizeEstimation";
+        match self.text(key, "links")?.as_str() {
+            "links" => Ok(HamtEstimation::Links),
+            "block" => Ok(HamtEstimation::Block),
+            "disabled" => Ok(HamtEstimation::Disabled),
+            other => Err(wrong(key, "links, block or disabled", &Value::String(other.to_owned()))),
+        }
+    }
+
+    /// Reads everything once, so that a wrong value is told at start and not at first use.
+    pub(super) fn check(self) -> Result<(), ConfigError> {
+        self.addresses()?;
+        self.bootstrap()?;
+        self.peering()?;
+        self.mdns_enabled()?;
+        self.addr_filters()?;
+        self.conn_mgr()?;
+        self.transports()?;
+        self.bitswap()?;
+        self.agent_suffix()?;
+        self.storage_max()?;
+        self.api_headers()?;
+        self.authorizations()?;
+        self.gateway()?;
+        self.import()?;
+        Ok(())
+    }
+
+    fn flag(self, key: &str, default: bool) -> Result<bool, ConfigError> {
+        Ok(self.switch(key)?.unwrap_or(default))
+    }
+
+    /// `true`, `false`, or neither (`null`, `"default"`).
+    fn switch(self, key: &str) -> Result<Option<bool>, ConfigError> {
+        match tree::find(self.0, key) {
+            None => Ok(None),
+            Some(Value::Bool(value)) => Ok(Some(*value)),
+            Some(Value::String(text)) if is_default(text) => Ok(None),
+            Some(other) => Err(wrong(key, "true or false (use --bool or --json)", other)),
+        }
+    }
+
+    fn text(self, key: &str, default: &str) -> Result<String, ConfigError> {
+        match tree::find(self.0, key) {
+            None => Ok(default.to_owned()),
+            Some(Value::String(text)) if is_default(text) => Ok(default.to_owned()),
+            Some(Value::String(text)) => Ok(text.clone()),
+            Some(other) => Err(wrong(key, "a string", other)),
+        }
+    }
+
+    fn number(self, key: &str, default: u64) -> Result<u64, ConfigError> {
+        match tree::find(self.0, key) {
+            None => Ok(default),
+            Some(Value::String(text)) if is_default(text) => Ok(default),
+            Some(value) => value
+                .as_u64()
+                .ok_or_else(|| wrong(key, "a number that is not negative (use --json)", value)),
+        }
+    }
+
+    fn duration(self, key: &str, default_secs: u64) -> Result<Duration, ConfigError> {
+        let default = Duration::from_secs(default_secs);
+        match tree::find(self.0, key) {
+            None => Ok(default),
+            Some(Value::String(text)) if is_default(text) => Ok(default),
+            Some(value) => {
+                let read = value.as_str().and_then(units::duration);
+                read.ok_or_else(|| wrong(key, "a duration such as \"20s\"", value))
+            }
+        }
+    }
+
+    fn byte_len(self, key: &str, default: u64) -> Result<u64, ConfigError> {
+        match tree::find(self.0, key) {
+            None => Ok(default),
+            Some(Value::String(text)) if is_default(text) => Ok(default),
+            Some(value) => {
+                let read = value.as_u64().or_else(|| value.as_str().and_then(units::byte_len));
+                read.ok_or_else(|| wrong(key, "a size such as \"10GB\"", value))
+            }
+        }
+    }
+
+    /// A list of strings, or one string, without `"auto"`.
+    fn strings_or(self, key: &str, default: &[&str]) -> Result<Vec<String>, ConfigError> {
+        let list = match tree::find(self.0, key) {
+            None => return Ok(default.iter().map(|&text| text.to_owned()).collect()),
+            Some(Value::String(text)) if text.is_empty() => Vec::new(),
+            Some(Value::String(text)) => vec![text.clone()],
+            Some(value) => strings(key, value)?,
+        };
+        Ok(list.into_iter().filter(|text| text != "auto").collect())
+    }
+
+    fn headers(self, key: &str) -> Result<Vec<(String, Vec<String>)>, ConfigError> {
+        let Some(value) = tree::find(self.0, key) else { return Ok(Vec::new()) };
+        let wrong = || wrong(key, "an object of lists of strings", value);
+        let headers = value.as_object().ok_or_else(wrong)?.iter();
+        headers.map(|(name, values)| Ok((name.clone(), strings(key, values)?))).collect()
+    }
+}
+
+fn strings(key: &str, value: &Value) -> Result<Vec<String>, ConfigError> {
+    if value.is_null() {
+        return Ok(Vec::new());
+    }
+    let list = value.as_array().and_then(|list| {
+        list.iter().map(|text| text.as_str().map(str::to_owned)).collect::<Option<_>>()
+    });
+    list.ok_or_else(|| wrong(key, "a list of strings (use --json)", value))
+}
+
+/// Kubo's spellings of "as if it were not there".
+fn is_default(text: &str) -> bool {
+    text == "default" || text.is_empty()
+}
+
+fn wrong(key: &str, expected: &'static str, found: &Value) -> ConfigError {
+    ConfigError::Value { key: key.to_owned(), expected, found: found.to_string() }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,196 @@
+//! The node: a repository, a network if it is online, and what belongs to both.
+//!
+//! Not here: adding (`add.rs`), pins (`pins.rs`), single blocks (`block_ops.rs`).
+
+mod start;
+
+use crate::{
+    Blocks, Config, Fetch, Identity, NodeError, add::ADD_COUNT_MAX, blocks::Reach,
+    init::open_config,
+};
+use cairn_block::Cid;
+use cairn_dag::{DagError, IpfsPath, Visit, WalkOptions};
+use cairn_network::Network;
+use cairn_runtime::{Clock, RealVfs, Tasks, blocking};
+use cairn_store::{Pins, Repo, Store};
+use cairn_unixfs::Resolved;
+use futures::Stream;
+use std::{path::PathBuf, sync::Arc, time::Duration};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+/// How long background work may take to end at shutdown.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
+
+/// How to open a node.
+#[derive(Debug, Clone)]
+pub struct OpenOptions {
+    /// Where the repository is.
+    pub path: PathBuf,
+    /// Whether to start the network.
+    pub online: bool,
+}
+
+/// An open repository with everything that works on it; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Node {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    repo: Arc<Repo>,
+    config: Config,
+    identity: Identity,
+    network: Option<Network>,
+    tasks: Tasks,
+    clock: Clock,
+    shutdown: CancellationToken,
+    add_turns: Semaphore,
+}
+
+impl Node {
+    /// Opens the repository, takes its lock and, if asked, starts the network.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError::Repo`] says what is at the path instead: nothing, a repository in use, one of
+    /// Kubo's, or a newer one. [`NodeError::Config`] names a key that cannot be understood.
+    /// [`NodeError::Network`] if no address could be listened on.
+    pub async fn open(options: OpenOptions) -> Result<Self, NodeError> {
+        let path = options.path;
+        let (repo, config) = blocking(move || {
+            let repo = Repo::open(Arc::new(RealVfs), &path, cairn_store::OpenOptions::default())?;
+            let repo = Arc::new(repo);
+            let config = open_config(&repo)?;
+            Ok::<_, NodeError>((repo, config))
+        })
+        .await?;
+        let identity = config.identity()?;
+        let tasks = Tasks::default();
+        let network = if options.online {
+            Some(start::network(&config, &identity, repo.store().clone(), &tasks).await?)
+        } else {
+            None
+        };
+        let shutdown = CancellationToken::new();
+        let clock = Clock::system();
+        let add_turns = Semaphore::new(ADD_COUNT_MAX);
+        let inner = Inner { repo, config, identity, network, tasks, clock, shutdown, add_turns };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Stops background work and flushes the store; the lock is given back when the last clone
+    /// of the node is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError::Store`] if the last flush failed; what was acknowledged before is safe.
+    pub async fn shutdown(&self) -> Result<(), NodeError> {
+        self.inner.shutdown.cancel();
+        self.inner.tasks.stop(SHUTDOWN_GRACE).await;
+        let store = self.store().clone();
+        Ok(blocking(move || store.close()).await?)
+    }
+
+    /// Cancelled when somebody has asked the node to stop; whoever runs it waits for this and
+    /// then calls [`Node::shutdown`].
+    pub fn shutdown_requested(&self) -> CancellationToken {
+        self.inner.shutdown.clone()
+    }
+
+    /// Background work that ends with the node.
+    pub fn tasks(&self) -> &Tasks {
+        &self.inner.tasks
+    }
+
+    /// The time.
+    pub fn clock(&self) -> &Clock {
+        &self.inner.clock
+    }
+
+    /// Whether there is a network.
+    pub fn is_online(&self) -> bool {
+        self.inner.network.is_some()
+    }
+
+    /// The network, if the node is online.
+    pub fn network(&self) -> Option<&Network> {
+        self.inner.network.as_ref()
+    }
+
+    /// The network, or the error that tells the user to start the daemon.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError::Offline`].
+    pub fn require_network(&self) -> Result<&Network, NodeError> {
+        self.network().ok_or(NodeError::Offline)
+    }
+
+    /// Who this node is.
+    pub fn identity(&self) -> &Identity {
+        &self.inner.identity
+    }
+
+    /// The config.
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    /// The repository, for its address files and keys.
+    pub fn repo(&self) -> &Repo {
+        &self.inner.repo
+    }
+
+    /// The local blocks.
+    pub fn store(&self) -> &Store {
+        self.inner.repo.store()
+    }
+
+    pub(crate) fn pins(&self) -> &Pins {
+        self.inner.repo.pins()
+    }
+
+    /// The blocks as one store: local ones, and with [`Fetch::Network`] everybody's.
+    ///
+    /// Each call starts a session; use one for everything that belongs together.
+    pub fn blocks(&self, fetch: Fetch) -> Blocks {
+        let reach = match (fetch, self.network()) {
+            (Fetch::Network, Some(network)) => Reach::Network(network.session()),
+            (Fetch::Network, None) => Reach::Offline,
+            (Fetch::Local, _) => Reach::Local,
+        };
+        Blocks::new(self.store().clone(), reach)
+    }
+
+    /// Follows a path of `/ipfs/…`.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError::Unixfs`] naming the segment or block that is not there.
+    pub async fn resolve(&self, path: &IpfsPath, fetch: Fetch) -> Result<Resolved, NodeError> {
+        Ok(cairn_unixfs::resolve(&self.blocks(fetch), path).await?)
+    }
+
+    /// Visits everything below `roots`, parents first.
+    pub fn walk(
+        &self,
+        roots: &[Cid],
+        options: WalkOptions,
+        fetch: Fetch,
+    ) -> impl Stream<Item = Result<Visit, DagError>> + Send + use<> {
+        cairn_dag::walk(self.blocks(fetch), roots, options)
+    }
+
+    pub(crate) fn add_turns(&self) -> &Semaphore {
+        &self.inner.add_turns
+    }
+
+    /// Tells peers that wait for them that these blocks are here now.
+    pub(crate) fn announce_local(&self, cids: &[Cid]) {
+        if let Some(network) = self.network() {
+            network.blocks_added(cids);
+        }
+    }
+}
