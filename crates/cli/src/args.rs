@@ -172,12 +172,8 @@ fn of(command: &'static Command) -> clap::Command {
 
 fn arg_of_argument(argument: &'static Argument) -> Arg {
     // Whether a missing one is an error is known after a look at standard input.
-    let count = if argument.many { 0..=ARGUMENTS_MAX } else { 0..=1 };
-    let arg = Arg::new(argument.name)
-        .help(argument.help)
-        .value_name(argument.name)
-        .num_args(count)
-        .required(false);
+    let arg = Arg::new(argument.name).help(argument.help).value_name(argument.name);
+    let arg = if argument.many { arg.num_args(0..=ARGUMENTS_MAX) } else { arg };
     match argument.kind {
         ArgumentKind::Text => arg,
         ArgumentKind::File => arg.value_parser(ValueParser::path_buf()),

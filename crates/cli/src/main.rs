@@ -22,7 +22,7 @@ mod upload;
 use args::Parsed;
 use cairn_rpc::{Needs, Output};
 use report::Failure;
-use std::process::ExitCode;
+use std::{io::IsTerminal as _, process::ExitCode};
 use tracing_subscriber::EnvFilter;
 
 /// Threads of the runtime for work on a repository: the store and the network have pools of
@@ -83,7 +83,10 @@ fn log_to_stderr(parsed: &Parsed) {
     };
     let filter = EnvFilter::builder().with_env_var("CAIRN_LOG").try_from_env();
     let filter = filter.unwrap_or_else(|_| EnvFilter::new(default));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     subscriber.try_init().unwrap_or(());
 }
 

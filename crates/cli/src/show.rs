@@ -47,7 +47,8 @@ pub(crate) fn prepare(request: &mut Request) {
 
 /// Whether a bar is wanted: as asked for, else on a terminal.
 fn wants_bar(request: &Request) -> bool {
-    request.given_flag("progress").unwrap_or_else(|| std::io::stderr().is_terminal())
+    let asked = request.command().option("progress").and_then(|_| request.given_flag("progress"));
+    asked.unwrap_or_else(|| std::io::stderr().is_terminal())
 }
 
 /// Shows an answer to its end.

@@ -112,9 +112,9 @@ async fn run(mut call: Call) -> Result<(), RpcError> {
         }
         Ok::<_, RpcError>(())
     };
-    let (result, sent) = futures::join!(node.add(files, options, sender), send);
+    let (result, told) = futures::join!(node.add(files, options, sender), send);
     // Nobody reading is the cause of a cancelled add, so it is told first.
-    sent?;
+    told?;
     let summary = result.map_err(|error| RpcError::of(&error))?;
     if summary.roots.is_empty() {
         return Err(RpcError::request("expected a file argument"));

@@ -169,7 +169,7 @@ impl Server {
         }
         let path = request.uri().path().to_owned();
         if !self.guard.admits(request.headers(), request.uri()) {
-            warn!("refused a call that a foreign web page seems to have made");
+            debug!("refused a call that a foreign web page seems to have made");
             return plain(StatusCode::FORBIDDEN, "403 - Forbidden\n");
         }
         if !self.guard.authorizes(request.headers(), &path) {

@@ -39,7 +39,7 @@ async fn run(call: Call) -> Result<(), RpcError> {
     for argument in call.request.arguments() {
         let cid = call.resolve_cid(argument).await?;
         let removed = call.node()?.pin_rm(&cid, call.request.flag("recursive")).await;
-        removed.map_err(|error| RpcError::of(&error))?;
+        removed.map_err(|error| RpcError::of(&error).about(argument))?;
         pins.push(cids.of(&cid));
     }
     call.out.once(&Answer { pins }).await
