@@ -19,10 +19,8 @@ mod reader;
 mod tree;
 mod writer;
 
-pub use entry::{
-    AddEntries, AddEntry, AddEntryError, AddEvent, AddKind, AddOptions, AddSummary, HamtEstimation,
-    PATH_DEPTH_MAX,
-};
+pub(crate) use entry::PATH_DEPTH_MAX;
+pub use entry::{AddEntries, AddEntry, AddEntryError, AddEvent, AddKind, AddOptions, AddSummary};
 
 use crate::{Node, NodeError};
 use cairn_runtime::blocking;
@@ -61,14 +59,14 @@ impl Node {
         let turn = self.add_turns().acquire().await;
         let stop = CancellationToken::new();
         let _stop_when_dropped = stop.clone().drop_guard();
-        let (batches, read) = sync_channel(QUEUE_LEN);
-        let (hashed, named) = sync_channel(QUEUE_LEN);
+        let (batches, batches_read) = sync_channel(QUEUE_LEN);
+        let (named, batches_named) = sync_channel(QUEUE_LEN);
         let reader_plan = Arc::clone(&plan);
         let reader = blocking(move || reader::run(entries, &reader_plan, &batches, &stop));
         let hasher_plan = Arc::clone(&plan);
-        let hasher = blocking(move || hasher::run(&hasher_plan, &read, &hashed));
+        let hasher = blocking(move || hasher::run(&hasher_plan, &batches_read, &named));
         let node = self.clone();
-        let writer = blocking(move || writer::run(&node, &plan, &named, events));
+        let writer = blocking(move || writer::run(&node, &plan, &batches_named, events));
         // The writer's answer is the add's. After an error the reader may still wait for its
         // source; it is left alone and ends with its next read.
         let others = async {

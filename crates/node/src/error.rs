@@ -108,7 +108,6 @@ impl NodeError {
     /// Whose fault it is.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Options { .. } | Self::Path(_) | Self::Multiaddr { .. } => ErrorKind::Invalid,
             Self::Config(error) => match error {
                 ConfigError::NotFound { .. } => ErrorKind::NotFound,
                 ConfigError::Repo(error) => repo_kind(error),
@@ -118,11 +117,14 @@ impl NodeError {
             Self::Entry(AddEntryError::Io { .. } | AddEntryError::Changed { .. }) => {
                 ErrorKind::Failed
             }
-            Self::Entry(_) => ErrorKind::Invalid,
+            Self::Entry(_)
+            | Self::Options { .. }
+            | Self::Path(_)
+            | Self::Multiaddr { .. }
+            | Self::Pin(PinError::NameTooLong { .. }) => ErrorKind::Invalid,
             Self::Block(error) if error.is_not_found() => ErrorKind::NotFound,
             Self::Dag(error) if error.is_not_found() => ErrorKind::NotFound,
             Self::Unixfs(error) if error.is_not_found() => ErrorKind::NotFound,
-            Self::Pin(PinError::NameTooLong { .. }) => ErrorKind::Invalid,
             Self::Repo(error) => repo_kind(error),
             Self::NotPinned { .. }
             | Self::PinnedRecursively { .. }

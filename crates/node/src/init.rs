@@ -14,7 +14,6 @@ use std::{
 
 /// How to make a repository.
 #[derive(Debug, Clone, Default)]
-#[non_exhaustive]
 pub struct InitOptions {
     /// Profiles to apply, each possibly several with commas between.
     pub profiles: Vec<String>,

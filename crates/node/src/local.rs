@@ -24,7 +24,6 @@ use std::{
 /// Which files to take and what to keep of them.
 #[derive(Debug, Clone, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "one flag of the command line each")]
-#[non_exhaustive]
 pub struct LocalWalkOptions {
     /// Take directories with everything in them; without it they are an error.
     pub recursive: bool,
@@ -198,12 +197,11 @@ impl Walk {
 
 /// The last segment of an argument; `.` and `..` are looked up.
 fn argument_name(path: &Path) -> Result<String, AddEntryError> {
-    let name = match path.file_name() {
-        Some(name) => Some(name.to_owned()),
-        None => {
-            let full = fs::canonicalize(path).map_err(|error| failed("open", path, error))?;
-            full.file_name().map(ToOwned::to_owned)
-        }
+    let name = if let Some(name) = path.file_name() {
+        Some(name.to_owned())
+    } else {
+        let full = fs::canonicalize(path).map_err(|error| failed("open", path, error))?;
+        full.file_name().map(ToOwned::to_owned)
     };
     let not_utf8 = || AddEntryError::NotUtf8 { path: path.to_owned() };
     match name {

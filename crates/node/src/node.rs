@@ -69,15 +69,15 @@ impl Node {
         let identity = config.identity()?;
         let tasks = Tasks::default();
         let network = if options.online {
-            Some(start::network(&config, &identity, repo.store().clone(), &tasks).await?)
+            let start = start::network(&config, &identity, repo.store().clone(), &tasks);
+            Some(Box::pin(start).await?)
         } else {
             None
         };
         let shutdown = CancellationToken::new();
         let clock = Clock::system();
         let add_turns = Semaphore::new(ADD_COUNT_MAX);
-        let inner =
-            Inner { repo, config, identity, network, tasks, clock, shutdown, add_turns };
+        let inner = Inner { repo, config, identity, network, tasks, clock, shutdown, add_turns };
         Ok(Self { inner: Arc::new(inner) })
     }
 

@@ -28,7 +28,7 @@ pub use list::List;
 use crate::StoreError;
 use cairn_block::{Block, BlockError, BlockStore, Cid};
 use cairn_runtime::{BlockingLanes, Vfs, VfsFile};
-use index::{Garbled, Index, Place};
+use index::{Garbled, Index, Place, Position};
 use segment::Segments;
 use std::{
     collections::HashSet,
@@ -84,6 +84,8 @@ struct Inner {
     index_path: PathBuf,
     index: RwLock<Arc<Index>>,
     writer: Mutex<Writer>,
+    /// Where the packs ended when the store was opened.
+    opened_at: Position,
     /// Bytes ever appended by this process: the ticket that a flush waits for.
     written: AtomicU64,
     sync: GroupSync,
@@ -148,6 +150,7 @@ impl Store {
             index_path,
             index: RwLock::new(Arc::new(recovered.index)),
             written: AtomicU64::new(recovered.writer.written()),
+            opened_at: recovered.writer.position(),
             writer: Mutex::new(recovered.writer),
             sync: GroupSync::default(),
             failed: OnceLock::new(),

@@ -25,8 +25,8 @@ pub const FILE_DEPTH_MAX: usize = 64;
 
 /// Reads bytes `range` of the file whose root is `root`; what lies beyond its end is left out.
 ///
-/// Up to 32 MiB are asked for ahead of the reader, beginning with a few blocks. Dropping the
-/// stream stops it.
+/// Up to 32 MiB are asked for ahead of the reader, beginning with a few blocks; whoever has many
+/// readers at once gives each less with [`read_within`]. Dropping the stream stops it.
 ///
 /// # Errors
 ///
@@ -37,13 +37,27 @@ pub fn read<'s, S: BlockStore + Clone + 's>(
     root: &Block,
     range: Range<u64>,
 ) -> impl Stream<Item = Result<Bytes, UnixfsError>> + Send + use<'s, S> {
+    read_within(store, root, range, Window::default())
+}
+
+/// As [`read`], asking for no more than `window` ahead of the reader.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn read_within<'s, S: BlockStore + Clone + 's>(
+    store: S,
+    root: &Block,
+    range: Range<u64>,
+    window: Window,
+) -> impl Stream<Item = Result<Bytes, UnixfsError>> + Send + use<'s, S> {
     let reader = Reader { range };
     match reader.open_part(&Part { start: 0, len: None, depth: 0, own: None }, root) {
         Err(error) => stream::iter([Err(error)]).left_stream(),
         Ok((first, items)) => {
             let first = first.map_or_else(Bytes::new, |own| reader.clip(0, &own));
             let first = Some(first).filter(|bytes| !bytes.is_empty());
-            let ahead = Ahead::new(store, reader, Window::default(), items);
+            let ahead = Ahead::new(store, reader, window, items);
             stream::iter(first.map(Ok)).chain(stream::unfold(Some(ahead), next)).right_stream()
         }
     }

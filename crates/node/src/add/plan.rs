@@ -21,6 +21,9 @@ pub(super) struct Plan {
 impl Plan {
     pub(super) fn new(options: AddOptions) -> Result<Self, NodeError> {
         let refuse = |reason| Err(NodeError::Options { reason });
+        if !code::is_allowed(options.hash_code) {
+            return refuse("the hash function is not one that CIDs may use");
+        }
         let cid_version = match options.cid_version {
             Some(0) if options.hash_code != code::SHA2_256 => {
                 return refuse("CIDv0 only supports sha2-256");
@@ -57,6 +60,8 @@ impl Plan {
             raw_leaves,
             max_links: options.max_file_links,
             max_directory_links: options.max_directory_links,
+            directory_len_max: options.hamt_threshold,
+            directory_estimate: options.hamt_estimation,
             hamt_fanout: options.max_hamt_fanout,
             inline_limit: options.inline_limit.unwrap_or(0),
         };
@@ -68,10 +73,7 @@ impl Plan {
     pub(super) fn metadata(&self, entry: &AddEntry) -> Metadata {
         let own_mode = entry.mode.filter(|_| self.options.preserve_mode);
         let own_mtime = entry.mtime.filter(|_| self.options.preserve_mtime);
-        Metadata {
-            mode: self.options.mode.or(own_mode),
-            mtime: self.options.mtime.or(own_mtime),
-        }
+        Metadata { mode: self.options.mode.or(own_mode), mtime: self.options.mtime.or(own_mtime) }
     }
 
     /// Bytes to leave free before and after a leaf's data for its wrapper.
@@ -119,11 +121,13 @@ mod tests {
 
     #[test]
     fn what_does_not_go_together_is_refused() {
-        let rows: [(&str, fn(&mut AddOptions)); 7] = [
+        type Change = fn(&mut AddOptions);
+        let rows: [(&str, Change); 8] = [
             ("CIDv0 only supports", |o| {
                 o.cid_version = Some(0);
                 o.hash_code = code::BLAKE3;
             }),
+            ("may use", |o| o.hash_code = 0xd5),
             ("unknown CID version", |o| o.cid_version = Some(2)),
             ("raw-leaves can't", |o| {
                 o.raw_leaves = Some(true);

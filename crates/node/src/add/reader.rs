@@ -8,10 +8,7 @@
 //! Not here: hashing (`hasher.rs`), what becomes of the entries (`writer.rs`).
 
 use super::{
-    AddEntries, AddEntry, AddEntryError, AddKind,
-    buffers::Buffers,
-    entry::check_path,
-    plan::Plan,
+    AddEntries, AddEntry, AddEntryError, AddKind, buffers::Buffers, entry::check_path, plan::Plan,
 };
 use crate::NodeError;
 use bytes::Bytes;
@@ -147,8 +144,10 @@ impl Reader<'_> {
             let start = self.cursor + prefix_len;
             let slot = &mut self.memory[start..start + chunk_len_max];
             slot[..carried.len()].copy_from_slice(&carried);
-            let filled = fill(read, slot, carried.len()).map_err(|source| {
-                AddEntryError::Io { op: "read", path: path.into(), source }
+            let filled = fill(read, slot, carried.len()).map_err(|source| AddEntryError::Io {
+                op: "read",
+                path: path.into(),
+                source,
             })?;
             let eof = filled < chunk_len_max;
             let Some(len) = cutter.next(&slot[..filled], eof) else { return Ok(total) };

@@ -141,7 +141,11 @@ impl Tree {
     /// Builds all directories, children first; returns the roots' events.
     ///
     /// New blocks and the events of directories below the roots go to `sink`.
-    pub(super) fn finish(self, plan: &Plan, sink: &mut dyn Sink) -> Result<Vec<AddEvent>, NodeError> {
+    pub(super) fn finish(
+        self,
+        plan: &Plan,
+        sink: &mut dyn Sink,
+    ) -> Result<Vec<AddEvent>, NodeError> {
         let mut roots = Vec::with_capacity(self.tops.len());
         for (name, entry) in self.tops {
             let done = match entry {

@@ -77,7 +77,7 @@ impl Writer<'_> {
                     let block = symlink(&target, &metadata, &self.output.plan.build)?;
                     let child = Child::leaf(block.cid().clone(), 0, block.data().len());
                     self.output.push(block);
-                    self.done(path, Done { child, metadata })?;
+                    self.done(&path, Done { child, metadata })?;
                 }
                 Step::File { path, metadata } => {
                     let builder = FileBuilder::with_metadata(&self.output.plan.build, &metadata);
@@ -137,16 +137,16 @@ impl Writer<'_> {
             }
             None => open.builder.finish(&mut self.output.blocks)?,
         };
-        self.done(open.path, Done { child, metadata: open.metadata })
+        self.done(&open.path, Done { child, metadata: open.metadata })
     }
 
-    fn done(&mut self, path: String, done: Done) -> Result<(), NodeError> {
-        if self.tree.is_top(&path) {
-            return self.tree.done(&path, done);
+    fn done(&mut self, path: &str, done: Done) -> Result<(), NodeError> {
+        if self.tree.is_top(path) {
+            return self.tree.done(path, done);
         }
-        let name = if path.is_empty() { done.child.cid.to_string() } else { path.clone() };
+        let name = if path.is_empty() { done.child.cid.to_string() } else { path.to_owned() };
         let event = added(name, &done);
-        self.tree.done(&path, done)?;
+        self.tree.done(path, done)?;
         self.output.held.push(event);
         Ok(())
     }

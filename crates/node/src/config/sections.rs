@@ -7,15 +7,22 @@
 //! Not here: the file itself (`config.rs`), first values of a new file (`initial.rs`).
 
 use super::{ConfigError, tree, units};
-use crate::add::{AddOptions, HamtEstimation};
+use crate::add::AddOptions;
 use cairn_chunk::ChunkSpec;
 use cairn_hash::code;
+use cairn_unixfs::DirectoryEstimate;
 use serde_json::Value;
-use std::time::Duration;
+use std::{fmt, sync::Arc, time::Duration};
 
 /// One consistent state of the config; every reader names the key it cannot understand.
-#[derive(Debug, Clone, Copy)]
-pub struct Settings<'config>(pub(super) &'config Value);
+#[derive(Clone)]
+pub struct Settings(pub(super) Arc<Value>);
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings").finish_non_exhaustive()
+    }
+}
 
 /// Section `Addresses`: multiaddresses as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,8 +124,8 @@ pub struct Authorization {
     pub allowed_paths: Vec<String>,
 }
 
-impl std::fmt::Debug for Authorization {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Authorization {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Authorization");
         debug.field("name", &self.name).field("allowed_paths", &self.allowed_paths);
         debug.finish_non_exhaustive()
@@ -135,12 +142,14 @@ pub struct PeeringPeer {
     pub addrs: Vec<String>,
 }
 
-impl<'config> Settings<'config> {
-    #[cfg(test)]
-    pub(crate) fn of(tree: &'config Value) -> Self {
-        Self(tree)
+#[cfg(test)]
+impl Settings {
+    pub(crate) fn of(tree: &Value) -> Self {
+        Self(Arc::new(tree.clone()))
     }
+}
 
+impl Settings {
     /// Section `Addresses`.
     ///
     /// # Errors
@@ -173,7 +182,7 @@ impl<'config> Settings<'config> {
     /// [`ConfigError::Value`].
     pub fn peering(&self) -> Result<Vec<PeeringPeer>, ConfigError> {
         let key = "Peering.Peers";
-        let Some(list) = tree::find(self.0, key) else { return Ok(Vec::new()) };
+        let Some(list) = tree::find(&self.0, key) else { return Ok(Vec::new()) };
         let wrong = || wrong(key, "a list of {ID, Addrs}", list);
         let peer = |value: &Value| {
             let id = value["ID"].as_str()?.to_owned();
@@ -277,7 +286,7 @@ impl<'config> Settings<'config> {
     /// [`ConfigError::Value`].
     pub fn authorizations(&self) -> Result<Vec<Authorization>, ConfigError> {
         let key = "API.Authorizations";
-        let Some(users) = tree::find(self.0, key) else { return Ok(Vec::new()) };
+        let Some(users) = tree::find(&self.0, key) else { return Ok(Vec::new()) };
         // The value is not quoted in the error: it holds secrets.
         let wrong = || wrong(key, "an object of {AuthSecret, AllowedPaths}", &Value::Null);
         let user = |(name, value): (&String, &Value)| {
@@ -297,7 +306,7 @@ impl<'config> Settings<'config> {
     ///
     /// [`ConfigError::Value`].
     pub fn gateway(&self) -> Result<Gateway, ConfigError> {
-        let public_gateways = tree::find(self.0, "Gateway.PublicGateways");
+        let public_gateways = tree::find(&self.0, "Gateway.PublicGateways");
         Ok(Gateway {
             no_fetch: self.flag("Gateway.NoFetch", false)?,
             no_dns_link: self.flag("Gateway.NoDNSLink", false)?,
@@ -331,7 +340,9 @@ impl<'config> Settings<'config> {
             max_directory_links: count("Import.UnixFSDirectoryMaxLinks", 0)?,
             max_hamt_fanout: count("Import.UnixFSHAMTDirectoryMaxFanout", default.max_hamt_fanout)?,
             hamt_threshold: self
-                .byte_len("Import.UnixFSHAMTDirectorySizeThreshold", default.hamt_threshold)?,
+                .byte_len("Import.UnixFSHAMTDirectorySizeThreshold", default.hamt_threshold as u64)?
+                .try_into()
+                .unwrap_or(usize::MAX),
             hamt_estimation: self.hamt_estimation()?,
             ..default
         })
@@ -350,7 +361,7 @@ impl<'config> Settings<'config> {
 
     fn cid_version(&self) -> Result<Option<u8>, ConfigError> {
         let key = "Import.CidVersion";
-        match tree::find(self.0, key) {
+        match tree::find(&self.0, key) {
             None => Ok(None),
             Some(value) => match value.as_u64() {
                 Some(version @ 0..=1) => Ok(Some(version as u8)),
@@ -363,15 +374,15 @@ impl<'config> Settings<'config> {
         let key = "Import.HashFunction";
         let name = self.text(key, "sha2-256")?;
         let unknown = || wrong(key, "a hash function", &Value::String(name.clone()));
-        code::code_of(&name.to_ascii_lowercase()).ok_or_else(unknown)
+        code::code_of(&name).filter(|&code| code::is_allowed(code)).ok_or_else(unknown)
     }
 
-    fn hamt_estimation(&self) -> Result<HamtEstimation, ConfigError> {
+    fn hamt_estimation(&self) -> Result<DirectoryEstimate, ConfigError> {
         let key = "Import.UnixFSHAMTDirectorySizeEstimation";
         match self.text(key, "links")?.as_str() {
-            "links" => Ok(HamtEstimation::Links),
-            "block" => Ok(HamtEstimation::Block),
-            "disabled" => Ok(HamtEstimation::Disabled),
+            "links" => Ok(DirectoryEstimate::Links),
+            "block" => Ok(DirectoryEstimate::Block),
+            "disabled" => Ok(DirectoryEstimate::Disabled),
             other => Err(wrong(key, "links, block or disabled", &Value::String(other.to_owned()))),
         }
     }
@@ -401,7 +412,7 @@ impl<'config> Settings<'config> {
 
     /// `true`, `false`, or neither (`null`, `"default"`).
     fn switch(&self, key: &str) -> Result<Option<bool>, ConfigError> {
-        match tree::find(self.0, key) {
+        match tree::find(&self.0, key) {
             None => Ok(None),
             Some(Value::Bool(value)) => Ok(Some(*value)),
             Some(Value::String(text)) if is_default(text) => Ok(None),
@@ -410,7 +421,7 @@ impl<'config> Settings<'config> {
     }
 
     fn text(&self, key: &str, default: &str) -> Result<String, ConfigError> {
-        match tree::find(self.0, key) {
+        match tree::find(&self.0, key) {
             None => Ok(default.to_owned()),
             Some(Value::String(text)) if is_default(text) => Ok(default.to_owned()),
             Some(Value::String(text)) => Ok(text.clone()),
@@ -419,7 +430,7 @@ impl<'config> Settings<'config> {
     }
 
     fn number(&self, key: &str, default: u64) -> Result<u64, ConfigError> {
-        match tree::find(self.0, key) {
+        match tree::find(&self.0, key) {
             None => Ok(default),
             Some(Value::String(text)) if is_default(text) => Ok(default),
             Some(value) => value
@@ -430,7 +441,7 @@ impl<'config> Settings<'config> {
 
     fn duration(&self, key: &str, default_secs: u64) -> Result<Duration, ConfigError> {
         let default = Duration::from_secs(default_secs);
-        match tree::find(self.0, key) {
+        match tree::find(&self.0, key) {
             None => Ok(default),
             Some(Value::String(text)) if is_default(text) => Ok(default),
             Some(value) => {
@@ -441,7 +452,7 @@ impl<'config> Settings<'config> {
     }
 
     fn byte_len(&self, key: &str, default: u64) -> Result<u64, ConfigError> {
-        match tree::find(self.0, key) {
+        match tree::find(&self.0, key) {
             None => Ok(default),
             Some(Value::String(text)) if is_default(text) => Ok(default),
             Some(value) => {
@@ -453,7 +464,7 @@ impl<'config> Settings<'config> {
 
     /// A list of strings, or one string, without `"auto"`.
     fn strings_or(&self, key: &str, default: &[&str]) -> Result<Vec<String>, ConfigError> {
-        let list = match tree::find(self.0, key) {
+        let list = match tree::find(&self.0, key) {
             None => return Ok(default.iter().map(|&text| text.to_owned()).collect()),
             Some(Value::String(text)) if text.is_empty() => Vec::new(),
             Some(Value::String(text)) => vec![text.clone()],
@@ -463,7 +474,7 @@ impl<'config> Settings<'config> {
     }
 
     fn headers(&self, key: &str) -> Result<Vec<(String, Vec<String>)>, ConfigError> {
-        let Some(value) = tree::find(self.0, key) else { return Ok(Vec::new()) };
+        let Some(value) = tree::find(&self.0, key) else { return Ok(Vec::new()) };
         let wrong = || wrong(key, "an object of lists of strings", value);
         let headers = value.as_object().ok_or_else(wrong)?.iter();
         headers.map(|(name, values)| Ok((name.clone(), strings(key, values)?))).collect()

@@ -92,7 +92,7 @@ impl MemoryVfs {
             (path.clone(), Arc::new(Contents { bytes, locked: AtomicBool::new(false) }))
         };
         copy.names().files = names.files.iter().map(copied).collect();
-        copy.names().dirs = names.dirs.clone();
+        copy.names().dirs.clone_from(&names.dirs);
         copy
     }
 

@@ -1,1 +1,32 @@
-//! Kubo's RPC API and the table of commands
+//! Kubo's RPC API, and the table of commands that the command line is made from, too.
+//!
+//! A command is one file in `commands/`: its name, arguments, options, handler, answer type and
+//! text. [`start`] runs one inside this process; [`http::serve`] puts the same on a socket.
+//!
+//! Source: Kubo's `/api/v0` (paths, options, defaults, JSON fields, texts, error shapes).
+//! Invariants: a command is written once; every surface reads the one table, [`COMMANDS`].
+//! Not here: what commands do (`cairn-node`), progress bars and files on disk (the `cairn`
+//! binary), the gateway (`cairn-gateway`).
+
+mod answer;
+mod command;
+mod commands;
+mod error;
+mod files;
+pub mod http;
+mod paths;
+mod request;
+mod text;
+
+pub use answer::{Answer, Call, Emitter, Host, Output, StreamHead, start};
+pub use command::{Argument, ArgumentKind, Command, GLOBAL, Handler, Kind, Needs, Opt, Renderer};
+pub use commands::{COMMANDS, add::AddAnswer, find, pin::add::PinAddAnswer};
+pub use error::{ErrorBody, Fault, RpcError};
+pub use request::{ARGUMENTS_MAX, Request, duration_of};
+pub use text::{CidText, Render, Text, each, escape, human_len};
+
+/// The version that the API tells.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The version of the repository's format; a test compares it with a repository's own.
+pub const REPO_VERSION: u64 = 1;

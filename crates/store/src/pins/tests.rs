@@ -1,3 +1,5 @@
+//! Pins and values as their callers see them, over memory and over a real file.
+
 use super::{PAGE_COUNT, Pin, PinError, PinKind, Pins};
 use crate::meta::{Meta, MetaError};
 use cairn_block::{Cid, Multihash, Version, codec};

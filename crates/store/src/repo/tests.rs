@@ -1,3 +1,5 @@
+//! What a repository looks like from outside, and what is refused.
+
 use super::{OpenOptions, Repo, RepoError, RepoKind};
 use cairn_block::{Block, codec};
 use cairn_runtime::{MemoryVfs, RealVfs, Vfs, VfsExt as _};
@@ -64,7 +66,9 @@ fn what_is_not_ours_is_left_alone() {
     for (name, files) in cases {
         let vfs: Arc<dyn Vfs> = Arc::new(MemoryVfs::default());
         vfs.create_dir(&root().join("blocks"), false).unwrap();
-        files.iter().for_each(|(path, text)| put(&*vfs, path, text));
+        for (path, text) in files {
+            put(&*vfs, path, text);
+        }
         let before = vfs.list(root()).unwrap();
         let error = open(&vfs).unwrap_err();
         assert!(matches!(error, RepoError::Kubo { .. }), "{name}: {error}");

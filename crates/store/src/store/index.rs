@@ -3,7 +3,7 @@
 //! ```text
 //! page 0   words: magic, page count, two seeds, check of these four;
 //!          8 checkpoint, 9 salt of its segment, 10 check of 8 and 9, 11 durable position,
-//!          12 state, 13 live entries, 14 used entries (both as of a clean end)
+//!          12 state, 13 live entries, 14 used entries (as of a clean end), 15 cut
 //! page 1…  255 entries of 16 bytes, then 8 bytes of check (XOR over the entries), 8 unused
 //! entry    fingerprint; place: segment (20 bits), offset (28), record length in 64 B (16)
 //! ```
@@ -314,10 +314,11 @@ impl Index {
     fn set_verified(&self, slot: u64, verified: bool) {
         let word = &self.verified[(slot / 64) as usize];
         let bit = 1 << (slot % 64);
-        let _old = match verified {
-            true => word.fetch_or(bit, Ordering::Relaxed),
-            false => word.fetch_and(!bit, Ordering::Relaxed),
-        };
+        if verified {
+            word.fetch_or(bit, Ordering::Relaxed);
+        } else {
+            word.fetch_and(!bit, Ordering::Relaxed);
+        }
     }
 
     /// Makes a larger table with the same entries, beside this one; `more` are to follow.
@@ -344,7 +345,8 @@ impl Index {
                 new.set_verified(slot, verified);
             }
         }
-        let synced = count >= SMALL_COUNT;
+        // Nothing is gained by a table that will be read anew from the start in any case.
+        let synced = count >= SMALL_COUNT && self.checkpoint().0 != Position::START;
         header::copy(self.map.words(), new.map.words(), synced);
         new.install(vfs, synced)?;
         Ok(Ok(new))
@@ -385,7 +387,7 @@ impl Index {
     }
 
     fn home(&self, fingerprint: u64) -> u64 {
-        (u128::from(fingerprint) * u128::from(self.slot_count) >> 64) as u64
+        ((u128::from(fingerprint) * u128::from(self.slot_count)) >> 64) as u64
     }
 
     fn next(&self, slot: u64) -> u64 {

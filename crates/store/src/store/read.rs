@@ -135,11 +135,13 @@ impl Inner {
                 Err(Fault::Garbled) => return Err(Fault::Garbled),
                 Err(Fault::Store(error)) => {
                     let error = BlockError::from(error);
-                    span.iter().for_each(|wanted| answers[wanted.at] = Err(error.clone()));
+                    for wanted in span {
+                        answers[wanted.at] = Err(error.clone());
+                    }
                 }
             }
         }
-        self.verify(index, cids, unverified, &mut answers);
+        self.verify(index, cids, &unverified, &mut answers);
         Ok(answers)
     }
 
@@ -167,7 +169,7 @@ impl Inner {
         for wanted in span {
             let offset = wanted.found.place.offset();
             let cid = &cids[wanted.at];
-            match slice(&segment, offset, bytes.slice_ref(tail(&bytes, offset - start)), cid) {
+            match slice(&segment, offset, &bytes.slice_ref(tail(&bytes, offset - start)), cid) {
                 Some(data) => self.sort_out(index, cid, (wanted, data), (answers, &mut unverified)),
                 None => unverified.extend(self.read_single(index, cids, wanted, answers)?),
             }
@@ -188,7 +190,7 @@ impl Inner {
         if let Some(segment) = self.segment_of(wanted.found)? {
             let place = wanted.found.place;
             let bytes = Bytes::from(segment.read(place.offset(), place.len_bound() as usize)?);
-            if let Some(data) = slice(&segment, place.offset(), bytes, cid) {
+            if let Some(data) = slice(&segment, place.offset(), &bytes, cid) {
                 self.sort_out(index, cid, (wanted, data), (answers, &mut unverified));
                 return Ok(unverified);
             }
@@ -207,16 +209,13 @@ impl Inner {
             Located::Here { found, record, segment } => {
                 let offset = found.place.offset();
                 let bytes = Bytes::from(segment.read(offset, record.len() as usize)?);
-                match slice(&segment, offset, bytes, cid) {
-                    Some(data) => {
-                        unverified.push(Unverified { at: wanted.at, found, data });
-                        Ok(None)
-                    }
+                if let Some(data) = slice(&segment, offset, &bytes, cid) {
+                    unverified.push(Unverified { at: wanted.at, found, data });
+                    Ok(None)
+                } else {
                     // The header is whole and the file ends before the data does.
-                    None => {
-                        self.note_corrupt(found.place);
-                        Err(BlockError::Corrupt { cid: cid.clone() })
-                    }
+                    self.note_corrupt(found.place);
+                    Err(BlockError::Corrupt { cid: cid.clone() })
                 }
             }
         };
@@ -243,7 +242,7 @@ impl Inner {
         &self,
         index: &Index,
         cids: &[Cid],
-        unverified: Vec<Unverified>,
+        unverified: &[Unverified],
         answers: &mut [Answer],
     ) {
         let named = |read: &Unverified| (cids[read.at].clone(), read.data.clone());
@@ -282,8 +281,8 @@ fn tail(bytes: &[u8], skip: u64) -> &[u8] {
 }
 
 /// The data of the record at the front of `bytes`, if it is whole and `cid`'s.
-fn slice(segment: &Segment, offset: u64, bytes: Bytes, cid: &Cid) -> Option<Bytes> {
-    let record = Record::decode(segment.id, offset, &bytes)?;
+fn slice(segment: &Segment, offset: u64, bytes: &Bytes, cid: &Cid) -> Option<Bytes> {
+    let record = Record::decode(segment.id, offset, bytes)?;
     let ours = record.kind == RecordKind::Block
         && record.flags == 0
         && record.hash == *cid.multihash()

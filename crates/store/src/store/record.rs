@@ -9,7 +9,7 @@
 //!           28  4  CRC-32 of the 28 bytes before
 //! record     0  4  "cRec"
 //!            4  1  kind: 1 block, 2 tombstone (the block is deleted), 3 footer (not written yet)
-//!            5  1  length of the multihash, 3 to 139
+//!            5  1  length of the multihash, 2 to 139
 //!            6  2  flags: zero; a reader refuses data under flags that it does not know
 //!            8  4  length of the data that follows, at most 2 MiB
 //!           12  4  length of the block (equal, unless a flag says that the data is compressed)
@@ -17,13 +17,11 @@
 //!           20  n  multihash: varint code, varint length, digest
 //!         20+n  …  data
 //! ```
-//! All numbers are little-endian. A footer will be a record whose data lists the segment's other
-//! records as (offset, kind, multihash), so that a rebuild reads one record a segment.
+//! Numbers are little-endian. A footer's data is to list the other records of its segment.
 //!
 //! Invariants: the CRC guards the header only, since the multihash guards the data better; salt
-//! and position are under it, so that a pack kept as a block inside a pack never looks like
-//! records of the outer one, and a misdirected write is noticed. Decoding allocates nothing
-//! beyond a digest.
+//! and position are under it, so a pack kept as a block inside a pack never looks like records
+//! of the outer one, and a misdirected write is noticed.
 //! Not here: files (`segment.rs`), walking records (`scan.rs`).
 
 use cairn_block::BLOCK_LEN_MAX;

@@ -153,22 +153,22 @@ fn open_last(
     Ok(Some((segment, end)))
 }
 
-/// After a failed sync the kernel may show bytes that are not on disk: what came after the last
-/// good sync, and was never acknowledged, goes.
+/// After a failed sync the kernel may show bytes that are not on disk: what that process wrote
+/// after its last good sync, and so never acknowledged, goes.
 fn cut_after_failed_sync(segments: &Segments, index: &Index) -> Result<(), StoreError> {
     if index.state() != State::SyncFailed {
         return Ok(());
     }
-    let durable = index.durable();
+    let cut = index.cut();
     for number in segments.numbers()? {
-        if number > durable.segment() {
+        if number > cut.segment() {
             segments.remove(number)?;
-        } else if number == durable.segment()
+        } else if number == cut.segment()
             && let Opened::Whole(segment) = segments.open(number)?
-            && segment.len()? > durable.offset()
+            && segment.len()? > cut.offset()
         {
-            let cut = segment.file.set_len(durable.offset());
-            cut.map_err(|source| StoreError::io("cut", &segment.path, source))?;
+            let done = segment.file.set_len(cut.offset());
+            done.map_err(|source| StoreError::io("cut", &segment.path, source))?;
         }
     }
     index.set_state(State::Dirty);

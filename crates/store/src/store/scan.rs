@@ -64,15 +64,12 @@ impl Scan {
             self.offset = offset + record.len();
             return Ok(Some(Item::Record { offset, record }));
         }
-        match self.search(offset + 1)? {
-            Some(next) => {
-                self.offset = next;
-                Ok(Some(Item::Gap { offset, len: next - offset }))
-            }
-            None => {
-                self.offset = self.end;
-                Ok(Some(Item::Torn { offset }))
-            }
+        if let Some(next) = self.search(offset + 1)? {
+            self.offset = next;
+            Ok(Some(Item::Gap { offset, len: next - offset }))
+        } else {
+            self.offset = self.end;
+            Ok(Some(Item::Torn { offset }))
         }
     }
 

@@ -5,7 +5,7 @@
 //!
 //! Invariants: a ticket is only reached through successful syncs. After a failed one the kernel
 //! may have dropped the bytes and still show them to readers, so nothing is written any more, and
-//! the next start cuts off what came after the last good sync.
+//! the next start cuts off what this process wrote after its last good sync.
 //! Not here: what the positions mean (`index/header.rs`).
 
 use super::{
@@ -49,7 +49,8 @@ impl Inner {
         error!(path = %path.display(), %source, "a sync failed; no more writes until a restart");
         let error = StoreError::SyncFailed { path: path.to_owned(), source: Arc::new(source) };
         let index = self.index();
-        index.set_state(State::SyncFailed);
+        // What the process found at its start may be acknowledged, and was hashed if in doubt.
+        index.set_sync_failed(index.durable().max(self.opened_at));
         // The disk is failing: if this does not reach it either, the next start hashes the tail.
         drop(index.sync());
         self.failed.get_or_init(|| error).clone()

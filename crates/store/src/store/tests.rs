@@ -7,7 +7,7 @@ use super::Store;
 use crate::StoreError;
 use bytes::Bytes;
 use cairn_block::{Block, BlockError, Cid, Multihash, codec};
-use cairn_runtime::{Create, MemoryVfs, RealVfs, Vfs};
+use cairn_runtime::{Create, MemoryVfs, RealVfs, Vfs as _};
 use cairn_testkit::{Random, blockstore_contract};
 use proptest::prelude::*;
 use std::{
@@ -232,6 +232,31 @@ fn a_failed_sync_ends_writing_and_what_it_lost_is_not_believed() {
     store.append(std::slice::from_ref(&two)).unwrap();
     store.flush().unwrap();
     assert_has(&store, &[one, two]);
+}
+
+#[test]
+fn a_failed_sync_costs_nothing_that_was_there_before() {
+    let before: Vec<Block> = (0..30).map(|number| block(number, 300_000)).collect();
+    let new = block(99, 10);
+    for lose_index in [false, true] {
+        let vfs = memory();
+        let store = open(&vfs);
+        store.append(&before).unwrap();
+        store.flush().unwrap();
+        let vfs = vfs.snapshot();
+        if lose_index {
+            vfs.remove(&root().join("index")).unwrap();
+        }
+        let store = open(&vfs);
+        store.append(std::slice::from_ref(&new)).unwrap();
+        vfs.set_syncs_fail(true);
+        assert!(store.flush().is_err());
+        drop(store);
+        vfs.set_syncs_fail(false);
+        let store = open(&vfs);
+        assert_has(&store, &before);
+        assert!(matches!(get(&store, &new), Ok(None)));
+    }
 }
 
 #[test]

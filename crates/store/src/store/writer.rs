@@ -132,6 +132,19 @@ impl Writer {
         self.names_synced_to = self.names_synced_to.max(pending.names.unwrap_or_default());
     }
 
+    /// Before the first write: notes on disk that the index may get ahead of its checkpoint.
+    fn note_dirty(&mut self, index: &Index) -> Result<(), StoreError> {
+        if !self.noted_dirty {
+            let was_clean = index.state() == State::Clean;
+            index.set_state(State::Dirty);
+            if was_clean {
+                index.sync()?;
+            }
+            self.noted_dirty = true;
+        }
+        Ok(())
+    }
+
     fn has_room(&self, len: u64) -> bool {
         self.segment.is_some() && self.end + len <= SEGMENT_LEN_MAX
     }
@@ -239,7 +252,7 @@ impl Inner {
         batch: &mut Batch<'_>,
         len: u64,
     ) -> Result<Arc<Segment>, Fault> {
-        self.note_dirty(index, writer)?;
+        writer.note_dirty(index)?;
         let fits = writer.has_room(batch.len + len);
         if !fits || batch.records.len() == BATCH_COUNT_MAX {
             self.write(index, writer, batch)?;
@@ -321,19 +334,6 @@ impl Inner {
         writer.sync_started = 0;
         writer.unsynced.push(Arc::clone(&segment));
         writer.segment = Some(segment);
-        Ok(())
-    }
-
-    /// Before the first write: notes on disk that the index may get ahead of its checkpoint.
-    fn note_dirty(&self, index: &Index, writer: &mut Writer) -> Result<(), StoreError> {
-        if !writer.noted_dirty {
-            let was_clean = index.state() == State::Clean;
-            index.set_state(State::Dirty);
-            if was_clean {
-                index.sync()?;
-            }
-            writer.noted_dirty = true;
-        }
         Ok(())
     }
 

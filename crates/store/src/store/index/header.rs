@@ -24,6 +24,7 @@ const DURABLE: usize = 11;
 const STATE: usize = 12;
 pub(super) const LIVE: usize = 13;
 pub(super) const USED: usize = 14;
+const CUT: usize = 15;
 
 /// A place between records: segment number and offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,7 +54,7 @@ pub(crate) enum State {
     Clean,
     /// It was writing.
     Dirty,
-    /// A sync failed: what lies after the durable position must not be believed.
+    /// A sync failed: what this process wrote after [`Index::cut`] must not be believed.
     SyncFailed,
 }
 
@@ -89,6 +90,7 @@ pub(super) fn copy(from: &[AtomicU64], to: &[AtomicU64], synced: bool) {
     }
     to[DURABLE].store(word(DURABLE), Ordering::Relaxed);
     to[STATE].store(word(STATE), Ordering::Relaxed);
+    to[CUT].store(word(CUT), Ordering::Relaxed);
 }
 
 fn set_checkpoint(words: &[AtomicU64], position: Position, salt: u64) {
@@ -122,6 +124,17 @@ impl Index {
     /// Remembers a successful sync.
     pub(crate) fn set_durable(&self, position: Position) {
         self.map.words()[DURABLE].store(position.0, Ordering::Relaxed);
+    }
+
+    /// Notes that a sync failed, and from where on this process wrote without a good one.
+    pub(crate) fn set_sync_failed(&self, cut: Position) {
+        self.map.words()[CUT].store(cut.0, Ordering::Relaxed);
+        self.set_state(State::SyncFailed);
+    }
+
+    /// Up to where the packs count after a failed sync.
+    pub(crate) fn cut(&self) -> Position {
+        Position(self.map.words()[CUT].load(Ordering::Relaxed))
     }
 
     /// What the last process left behind.

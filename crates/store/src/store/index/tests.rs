@@ -1,6 +1,8 @@
+//! The table against a map, its size, and what it says about damage.
+
 use super::{Garbled, Index, Place, Position, State};
 use cairn_block::Multihash;
-use cairn_runtime::{Create, MemoryVfs, Vfs};
+use cairn_runtime::{Create, MemoryVfs, Vfs as _};
 use proptest::prelude::*;
 use std::{collections::HashMap, path::Path, sync::atomic::Ordering};
 

@@ -3,7 +3,7 @@
 use super::{assert_has, block, get, listed, memory, names, open, pack, read, root, write};
 use crate::store::index::{Position, State};
 use cairn_block::Block;
-use cairn_runtime::{Create, MemoryVfs, Vfs};
+use cairn_runtime::{Create, MemoryVfs, Vfs as _};
 
 const INDEX: &str = "index";
 

@@ -4,7 +4,7 @@ use super::{assert_has, block, get, listed, memory, names, open, pack, read, roo
 use crate::StoreError;
 use crate::store::Store;
 use cairn_block::{Block, BlockError};
-use cairn_runtime::{Create, MemoryVfs, Vfs};
+use cairn_runtime::{Create, MemoryVfs, Vfs as _};
 use std::{path::PathBuf, sync::Arc};
 
 fn index() -> PathBuf {
@@ -135,11 +135,14 @@ fn an_index_that_is_behind_catches_up() {
     assert_eq!(store.stat().unwrap().block_count, 999);
 }
 
+/// Something that touches every block.
+type Use = fn(&Store, &[Block]);
+
 /// The index rots while the store is open: whoever touches the page has it made again.
 #[test]
 fn an_index_garbled_under_way_is_made_again() {
     let blocks: Vec<Block> = (0..500).map(|number| block(number, 20)).collect();
-    let uses: [(&str, fn(&Store, &[Block])); 4] = [
+    let uses: [(&str, Use); 4] = [
         ("read", |store, blocks| assert_has(store, blocks)),
         ("append", |store, blocks| store.append(blocks).unwrap()),
         ("delete", |store, blocks| {

@@ -1,0 +1,6 @@
+//! Commands that only the command line can do.
+
+pub(crate) mod daemon;
+pub(crate) mod edit;
+pub(crate) mod greet;
+pub(crate) mod init;

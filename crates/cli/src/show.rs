@@ -1,0 +1,174 @@
+//! Answers as people see them: text on standard output, bars on standard error.
+//!
+//! Invariants: a bar appears only on a terminal; standard output that nobody reads any more ends
+//! the program quietly; output waits for more only while more is there.
+//! Not here: the texts themselves (`cairn_rpc`), unpacking (`extract`).
+
+mod add;
+mod bar;
+mod get;
+
+use crate::{Outputs, args::Globals, report::Failure};
+use cairn_rpc::{Output, PinAddAnswer, Render, Request, Text};
+use futures::{FutureExt as _, StreamExt as _};
+use std::{
+    io::{BufWriter, IsTerminal as _, StdoutLock, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+/// Bytes of output that are collected before they are written.
+const OUTPUT_LEN: usize = 64 * 1024;
+/// Shortest content that gets a bar. Source: Kubo's `progressBarMinSize`.
+const BAR_LEN_MIN: u64 = 8 * 1024 * 1024;
+
+/// What is known about the input before the answer comes.
+#[derive(Debug, Clone)]
+pub(crate) struct Expected {
+    /// Files and directories that are sent.
+    paths: Vec<PathBuf>,
+}
+
+impl Expected {
+    pub(crate) fn of(_request: &Request, paths: &[PathBuf]) -> Self {
+        Self { paths: paths.to_vec() }
+    }
+}
+
+/// Decides what depends on the terminal, before the request is made.
+pub(crate) fn prepare(request: &mut Request) {
+    if request.command().path == "add" && request.given_flag("progress").is_none() {
+        let quiet = ["quiet", "quieter", "silent"].iter().any(|name| request.flag(name));
+        if !quiet && std::io::stderr().is_terminal() {
+            request.set("progress", "true");
+        }
+    }
+}
+
+/// Whether a bar is wanted: as asked for, else on a terminal.
+fn wants_bar(request: &Request) -> bool {
+    let asked = request.command().option("progress").and_then(|_| request.given_flag("progress"));
+    asked.unwrap_or_else(|| std::io::stderr().is_terminal())
+}
+
+/// Shows an answer to its end.
+pub(crate) async fn show(
+    request: &Request,
+    globals: &Globals,
+    expected: Expected,
+    outputs: Outputs,
+) -> Result<ExitCode, Failure> {
+    match request.command().path {
+        "get" if !globals.json => return get::show(request, outputs).await,
+        "add" if !globals.json && request.flag("progress") => {
+            return add::show(request, expected, outputs).await;
+        }
+        _ => {}
+    }
+    let mut printer = Printer::new(request, globals);
+    printer.run(outputs, wants_bar(request)).await
+}
+
+/// Writes answers to standard output.
+struct Printer<'a> {
+    out: BufWriter<StdoutLock<'static>>,
+    render: Option<Box<dyn Render>>,
+    request: &'a Request,
+    failed: bool,
+    json: bool,
+}
+
+impl<'a> Printer<'a> {
+    fn new(request: &'a Request, globals: &Globals) -> Self {
+        let text = request.command().text.filter(|_| !globals.json);
+        Self {
+            out: BufWriter::with_capacity(OUTPUT_LEN, std::io::stdout().lock()),
+            render: text.map(|text| text(request)),
+            request,
+            failed: false,
+            json: globals.json,
+        }
+    }
+
+    async fn run(&mut self, mut outputs: Outputs, wants_bar: bool) -> Result<ExitCode, Failure> {
+        let mut bar = None;
+        loop {
+            let next = if let Some(next) = outputs.next().now_or_never() {
+                next
+            } else {
+                // Nothing more is there just now: what is written should be seen.
+                self.out.flush()?;
+                outputs.next().await
+            };
+            let output = match next {
+                None => break,
+                Some(Ok(output)) => output,
+                Some(Err(error)) => {
+                    self.out.flush()?;
+                    return Err(error.into());
+                }
+            };
+            match output {
+                Output::Single(json) | Output::Event(json) => self.value(&json)?,
+                Output::Stream(head) => {
+                    let shown = wants_bar && !std::io::stdout().is_terminal();
+                    let len = head.len.filter(|len| shown && *len >= BAR_LEN_MIN);
+                    bar = len.map(|len| bar::Bar::new(Some(len)));
+                }
+                Output::Data(bytes) => {
+                    self.out.write_all(&bytes)?;
+                    if let Some(bar) = &bar {
+                        bar.add(bytes.len() as u64);
+                    }
+                }
+            }
+        }
+        self.finish()
+    }
+
+    fn value(&mut self, json: &[u8]) -> Result<(), Failure> {
+        if self.request.command().path == "pin add" && !self.json && pin_progress(json) {
+            return Ok(());
+        }
+        let Some(render) = &mut self.render else {
+            self.out.write_all(json)?;
+            if !json.ends_with(b"\n") {
+                self.out.write_all(b"\n")?;
+            }
+            return Ok(());
+        };
+        let mut text = Text::default();
+        render.answer(json, &mut text)?;
+        self.text(&text)
+    }
+
+    fn text(&mut self, text: &Text) -> Result<(), Failure> {
+        self.failed |= text.failed;
+        self.out.write_all(text.out.as_bytes())?;
+        if !text.talk.is_empty() {
+            self.out.flush()?;
+            std::io::stderr().write_all(text.talk.as_bytes()).unwrap_or(());
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<ExitCode, Failure> {
+        if let Some(mut render) = self.render.take() {
+            let mut text = Text::default();
+            render.finish(&mut text);
+            self.text(&text)?;
+        }
+        self.out.flush()?;
+        if self.failed { Err(Failure::Quiet) } else { Ok(ExitCode::SUCCESS) }
+    }
+}
+
+/// Shows how far a pin is; whether the answer was only that.
+fn pin_progress(json: &[u8]) -> bool {
+    let Ok(answer) = serde_json::from_slice::<PinAddAnswer>(json) else { return false };
+    if !answer.pins.is_empty() {
+        return false;
+    }
+    write!(std::io::stderr(), "Fetched/Processed {} nodes\r", answer.progress).unwrap_or(());
+    true
+}

@@ -1,0 +1,139 @@
+//! The table of commands.
+//!
+//! Invariants (tested below): sorted by no one but the reader's interest, every path once, every
+//! parent before its children, help everywhere, options unambiguous.
+//! Not here: what a row holds (`command`).
+
+pub(crate) mod add;
+mod bitswap;
+mod block;
+mod cat;
+mod cid;
+#[expect(clippy::module_inception, reason = "the command is called `commands`")]
+mod commands;
+mod config;
+mod get;
+mod id;
+mod ls;
+mod own;
+pub(crate) mod pin;
+mod refs;
+mod repo;
+mod resolve;
+mod shutdown;
+mod stats;
+mod swarm;
+mod version;
+
+use crate::command::Command;
+
+/// Every command, in the order of help.
+pub const COMMANDS: &[&Command] = &[
+    &own::INIT,
+    &own::DAEMON,
+    &add::COMMAND,
+    &cat::COMMAND,
+    &get::COMMAND,
+    &ls::COMMAND,
+    &refs::COMMAND,
+    &refs::local::COMMAND,
+    &resolve::COMMAND,
+    &block::COMMAND,
+    &block::put::COMMAND,
+    &block::get::COMMAND,
+    &block::stat::COMMAND,
+    &block::rm::COMMAND,
+    &pin::COMMAND,
+    &pin::add::COMMAND,
+    &pin::ls::COMMAND,
+    &pin::rm::COMMAND,
+    &id::COMMAND,
+    &swarm::COMMAND,
+    &swarm::peers::COMMAND,
+    &swarm::connect::COMMAND,
+    &swarm::disconnect::COMMAND,
+    &swarm::addrs::COMMAND,
+    &swarm::addrs::LOCAL,
+    &swarm::addrs::LISTEN,
+    &bitswap::COMMAND,
+    &bitswap::stat::COMMAND,
+    &bitswap::wantlist::COMMAND,
+    &bitswap::ledger::COMMAND,
+    &repo::COMMAND,
+    &repo::stat::COMMAND,
+    &repo::version::COMMAND,
+    &stats::COMMAND,
+    &stats::BITSWAP,
+    &stats::REPO,
+    &cid::COMMAND,
+    &cid::format::COMMAND,
+    &cid::base32::COMMAND,
+    &cid::bases::COMMAND,
+    &cid::codecs::COMMAND,
+    &cid::hashes::COMMAND,
+    &config::COMMAND,
+    &config::show::COMMAND,
+    &config::replace::COMMAND,
+    &own::CONFIG_EDIT,
+    &config::profile::GROUP,
+    &config::profile::APPLY,
+    &commands::COMMAND,
+    &commands::completion::GROUP,
+    &commands::completion::BASH,
+    &commands::completion::ZSH,
+    &commands::completion::FISH,
+    &shutdown::COMMAND,
+    &version::COMMAND,
+];
+
+/// Finds a command by its path, words set apart by spaces.
+pub fn find(path: &str) -> Option<&'static Command> {
+    COMMANDS.iter().find(|command| command.path == path).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::COMMANDS;
+    use crate::command::{ArgumentKind, GLOBAL, Kind};
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_row_is_whole() {
+        let mut paths = HashSet::new();
+        for command in COMMANDS {
+            let path = command.path;
+            assert!(paths.insert(path), "{path} stands twice");
+            if let Some((parent, _)) = path.rsplit_once(' ') {
+                assert!(paths.contains(parent), "{path} comes before its parent");
+            }
+            assert!(!command.tagline.is_empty() && !command.tagline.ends_with('.'), "{path}");
+            let kinds = command.arguments.iter().filter(|a| a.kind == ArgumentKind::File).count();
+            assert!(kinds <= 1, "{path} takes two kinds of files");
+            for argument in command.arguments {
+                assert!(!argument.help.is_empty(), "{path} {}", argument.name);
+            }
+            let not_last = command.arguments.split_last().map_or(&[][..], |(_, rest)| rest);
+            assert!(not_last.iter().all(|argument| !argument.many), "{path}");
+        }
+    }
+
+    #[test]
+    fn every_option_is_unambiguous_and_has_a_fitting_default() {
+        for command in COMMANDS {
+            let mut names = HashSet::new();
+            for option in command.options.iter().chain(GLOBAL) {
+                assert!(!option.help.is_empty(), "{} --{}", command.path, option.long);
+                for name in std::iter::once(&option.long).chain(option.aliases) {
+                    assert!(names.insert(*name), "{} has {name} twice", command.path);
+                }
+                let default = option.default.unwrap_or("0");
+                match option.kind {
+                    Kind::Flag => assert!(matches!(option.default, None | Some("true" | "false"))),
+                    Kind::Int => assert!(default.parse::<i64>().is_ok(), "{}", option.long),
+                    Kind::Uint => assert!(default.parse::<u64>().is_ok(), "{}", option.long),
+                    Kind::Text | Kind::Texts => {}
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! `repo`: the repository as a whole.
+
+pub(super) mod stat;
+pub(super) mod version;
+
+use crate::Command;
+
+/// The group's row of the table.
+pub(super) const COMMAND: Command = Command::group("repo", "See the repository as a whole");

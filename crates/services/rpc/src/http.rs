@@ -1,0 +1,13 @@
+//! The API over HTTP/1.1.
+//!
+//! Not here: what is called (`answer`), who may (`guard`).
+
+mod body;
+mod guard;
+mod multipart;
+mod query;
+mod reply;
+mod server;
+
+pub use guard::authorization;
+pub use server::{ServeError, serve};

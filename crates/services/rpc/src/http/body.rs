@@ -1,0 +1,155 @@
+//! A request's body as files: bytes from the socket to a thread that blocks.
+//!
+//! Invariants: at most [`PIECES_MAX`] pieces wait between the two; a body that breaks off is an
+//! error for the reader, never an end.
+//! Not here: finding the parts (`multipart`).
+
+use super::multipart::{Multipart, MultipartError, PartKind};
+use bytes::{Buf as _, Bytes};
+use cairn_node::{AddEntries, AddEntry, AddEntryError, AddKind, Mtime};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use std::{
+    io::{self, Read},
+    sync::{Arc, Mutex, PoisonError},
+};
+use tokio::sync::mpsc;
+
+/// Most pieces of a body that wait to be read; each is at most the connection's buffer.
+const PIECES_MAX: usize = 8;
+
+enum Piece {
+    Data(Bytes),
+    End,
+    Broken(String),
+}
+
+/// Splits a body: a future that feeds it, and the files that come out.
+///
+/// # Errors
+///
+/// If the boundary is not usable.
+pub(super) fn files(
+    body: Incoming,
+    boundary: &str,
+) -> Result<(impl Future<Output = ()> + Send + use<>, AddEntries), MultipartError> {
+    let (sender, pieces) = mpsc::channel(PIECES_MAX);
+    let reader = BodyReader { pieces, current: Bytes::new(), ended: false };
+    let multipart = Multipart::new(reader, boundary)?;
+    let shared = Arc::new(Mutex::new(Shared { multipart, part: 0 }));
+    let entries: AddEntries = Box::new(Entries { shared, ended: false });
+    Ok((feed(body, sender), entries))
+}
+
+async fn feed(mut body: Incoming, pieces: mpsc::Sender<Piece>) {
+    loop {
+        let piece = match body.frame().await {
+            None => Piece::End,
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(data) => Piece::Data(data),
+                Err(_) => continue,
+            },
+            Some(Err(error)) => Piece::Broken(error.to_string()),
+        };
+        let is_last = !matches!(piece, Piece::Data(_));
+        if pieces.send(piece).await.is_err() || is_last {
+            return;
+        }
+    }
+}
+
+/// The body's bytes for a thread that blocks.
+#[derive(Debug)]
+struct BodyReader {
+    pieces: mpsc::Receiver<Piece>,
+    current: Bytes,
+    ended: bool,
+}
+
+impl std::fmt::Debug for Piece {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Piece")
+    }
+}
+
+impl Read for BodyReader {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        while self.current.is_empty() && !self.ended {
+            match self.pieces.blocking_recv() {
+                Some(Piece::Data(data)) => self.current = data,
+                Some(Piece::End) => self.ended = true,
+                Some(Piece::Broken(reason)) => return Err(io::Error::other(reason)),
+                None => return Err(io::Error::other("the request was cancelled")),
+            }
+        }
+        let len = self.current.len().min(out.len());
+        self.current.copy_to_slice(&mut out[..len]);
+        Ok(len)
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    multipart: Multipart<BodyReader>,
+    /// Counts parts, so that a reader of an earlier one cannot eat a later one's bytes.
+    part: u64,
+}
+
+struct Entries {
+    shared: Arc<Mutex<Shared>>,
+    ended: bool,
+}
+
+impl Iterator for Entries {
+    type Item = Result<AddEntry, AddEntryError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let entry = self.entry();
+        self.ended = !matches!(entry, Ok(Some(_)));
+        entry.map_err(|error| AddEntryError::Source { message: describe(&error) }).transpose()
+    }
+}
+
+impl Entries {
+    fn entry(&self) -> Result<Option<AddEntry>, MultipartError> {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let Some(head) = shared.multipart.next_part()? else { return Ok(None) };
+            shared.part += 1;
+            let kind = match head.kind {
+                // The request's own root is there anyway.
+                PartKind::Directory if head.path.is_empty() => continue,
+                PartKind::Directory => AddKind::Directory,
+                PartKind::Symlink => AddKind::Symlink(shared.multipart.read_link()?),
+                PartKind::File => {
+                    let part = shared.part;
+                    AddKind::File(Box::new(PartReader { shared: Arc::clone(&self.shared), part }))
+                }
+            };
+            let mtime = head.mtime.map(|(secs, nanos)| Mtime { secs, nanos });
+            return Ok(Some(AddEntry { path: head.path, kind, mode: head.mode, mtime, len: None }));
+        }
+    }
+}
+
+struct PartReader {
+    shared: Arc<Mutex<Shared>>,
+    part: u64,
+}
+
+impl Read for PartReader {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        if shared.part != self.part {
+            return Err(io::Error::other("the part was left before it was read to its end"));
+        }
+        shared.multipart.read_content(out).map_err(|error| io::Error::other(describe(&error)))
+    }
+}
+
+fn describe(error: &MultipartError) -> String {
+    crate::RpcError::of(error).message().to_owned()
+}

@@ -1,0 +1,257 @@
+//! A command's answer as an HTTP response.
+//!
+//! The head waits for the first output, so a command that fails at once gets a status; one that
+//! fails later gets the trailer `X-Stream-Error`, or, where the client did not say that it reads
+//! trailers, a connection that breaks off: never a short answer that looks whole.
+//!
+//! Source: `X-Chunked-Output`, `X-Stream-Output`, `X-Content-Length` as Kubo sends them.
+//! Not here: routing and refusals (`server`).
+
+use crate::{Answer, Output, Render, Request, RpcError, StreamHead, Text};
+use bytes::{BufMut as _, Bytes, BytesMut};
+use futures::{Stream as _, StreamExt as _};
+use hyper::{
+    HeaderMap, Response, StatusCode,
+    body::{Body, Frame, SizeHint},
+    header::{CONTENT_TYPE, HeaderName, HeaderValue, TE, TRAILER},
+};
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+const CHUNKED: HeaderName = HeaderName::from_static("x-chunked-output");
+const STREAM: HeaderName = HeaderName::from_static("x-stream-output");
+const CONTENT_LEN: HeaderName = HeaderName::from_static("x-content-length");
+const STREAM_ERROR: HeaderName = HeaderName::from_static("x-stream-error");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const PLAIN: HeaderValue = HeaderValue::from_static("text/plain");
+
+/// How values are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Encoding {
+    Json,
+    Text,
+}
+
+/// The body of a response.
+pub(super) struct ReplyBody {
+    whole: Option<Bytes>,
+    rest: Option<Rest>,
+}
+
+/// What is still to come of an answer.
+struct Rest {
+    answer: Answer,
+    render: Option<Box<dyn Render>>,
+    trailers: bool,
+}
+
+impl ReplyBody {
+    /// A body that is there already.
+    pub(super) fn whole(bytes: impl Into<Bytes>) -> Self {
+        Self { whole: Some(bytes.into()).filter(|bytes| !bytes.is_empty()), rest: None }
+    }
+}
+
+/// Makes the response of a failure.
+pub(super) fn failure(error: &RpcError) -> Response<ReplyBody> {
+    let plain = matches!(error.fault(), crate::Fault::NoCommand);
+    let body = if plain {
+        format!("{}\n", error.message()).into_bytes()
+    } else {
+        let mut body = serde_json::to_vec(&error.to_body()).unwrap_or_default();
+        body.push(b'\n');
+        body
+    };
+    let mut response = Response::new(ReplyBody::whole(body));
+    let status = StatusCode::from_u16(error.status());
+    *response.status_mut() = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(CONTENT_TYPE, if plain { PLAIN } else { JSON });
+    response
+}
+
+/// Waits for the answer's first output and makes the response.
+pub(super) async fn reply(
+    request: &Request,
+    headers: &HeaderMap,
+    mut answer: Answer,
+) -> Response<ReplyBody> {
+    let encoding = match encoding_of(request) {
+        Ok(encoding) => encoding,
+        Err(error) => return failure(&error),
+    };
+    let render = match request.command().text {
+        Some(text) if encoding == Encoding::Text => Some(text(request)),
+        _ => None,
+    };
+    let trailers = headers
+        .get_all(TE)
+        .iter()
+        .any(|value| value.to_str().is_ok_and(|te| te.to_ascii_lowercase().contains("trailers")));
+    let first = match answer.next().await {
+        Some(Err(error)) => return failure(&error),
+        Some(Ok(output)) => Some(output),
+        None => None,
+    };
+    let value_type = if encoding == Encoding::Json { JSON } else { PLAIN };
+    let mut rest = Rest { answer, render, trailers };
+    let mut out = HeaderMap::new();
+    out.insert(CONTENT_TYPE, value_type);
+    let whole = match first {
+        None => {
+            out.insert(CHUNKED, HeaderValue::from_static("1"));
+            return response(out, ReplyBody::whole(Bytes::new()));
+        }
+        Some(Output::Single(json)) => {
+            // The end is near: then the length is known and a last error still has a status.
+            if let Some(Err(error)) = rest.answer.next().await {
+                return failure(&error);
+            }
+            let written = rest.value(&json).map(|mut text| {
+                text.put(rest.finish());
+                text
+            });
+            return match written {
+                Ok(text) => response(out, ReplyBody::whole(text)),
+                Err(error) => failure(&error),
+            };
+        }
+        Some(Output::Event(json)) => {
+            out.insert(CHUNKED, HeaderValue::from_static("1"));
+            match rest.value(&json) {
+                Ok(text) => Some(text.freeze()),
+                Err(error) => return failure(&error),
+            }
+        }
+        Some(Output::Stream(head)) => {
+            stream_headers(head, &mut out);
+            None
+        }
+        Some(Output::Data(bytes)) => Some(bytes),
+    };
+    out.insert(TRAILER, HeaderValue::from_static("X-Stream-Error"));
+    response(out, ReplyBody { whole: whole.filter(|b| !b.is_empty()), rest: Some(rest) })
+}
+
+fn response(headers: HeaderMap, body: ReplyBody) -> Response<ReplyBody> {
+    let mut response = Response::new(body);
+    *response.headers_mut() = headers;
+    response
+}
+
+fn stream_headers(head: StreamHead, out: &mut HeaderMap) {
+    out.insert(CONTENT_TYPE, HeaderValue::from_static(head.content_type));
+    out.insert(STREAM, HeaderValue::from_static("1"));
+    if let Some(len) = head.len {
+        out.insert(CONTENT_LEN, len.into());
+    }
+}
+
+fn encoding_of(request: &Request) -> Result<Encoding, RpcError> {
+    match request.text("encoding") {
+        None | Some("json") => Ok(Encoding::Json),
+        Some("text") => Ok(Encoding::Text),
+        Some(other) => {
+            Err(RpcError::request(format!("unsupported encoding {other:?}: use json or text")))
+        }
+    }
+}
+
+impl Rest {
+    /// Writes one value as JSON or text.
+    fn value(&mut self, json: &[u8]) -> Result<BytesMut, RpcError> {
+        let mut out = BytesMut::with_capacity(json.len() + 1);
+        match &mut self.render {
+            None => {
+                out.put_slice(json);
+                out.put_u8(b'\n');
+            }
+            Some(render) => {
+                let mut text = Text::default();
+                render.answer(json, &mut text)?;
+                out.put_slice(text.out.as_bytes());
+                out.put_slice(text.talk.as_bytes());
+            }
+        }
+        Ok(out)
+    }
+
+    /// Writes what comes after the last value.
+    fn finish(&mut self) -> Bytes {
+        let mut text = Text::default();
+        if let Some(render) = &mut self.render {
+            render.finish(&mut text);
+        }
+        text.out.into()
+    }
+
+    fn write(&mut self, output: Output) -> Result<Bytes, RpcError> {
+        match output {
+            Output::Single(json) | Output::Event(json) => Ok(self.value(&json)?.freeze()),
+            Output::Data(bytes) => Ok(bytes),
+            Output::Stream(_) => Ok(Bytes::new()),
+        }
+    }
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = RpcError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, RpcError>>> {
+        if let Some(whole) = self.whole.take() {
+            return Poll::Ready(Some(Ok(Frame::data(whole))));
+        }
+        let Some(rest) = &mut self.rest else { return Poll::Ready(None) };
+        loop {
+            let result = match Pin::new(&mut rest.answer).poll_next(context) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Some(Ok(output))) => rest.write(output),
+                Poll::Ready(Some(Err(error))) => Err(error),
+                Poll::Ready(None) => {
+                    let last = rest.finish();
+                    self.rest = None;
+                    let frame = (!last.is_empty()).then(|| Ok(Frame::data(last)));
+                    return Poll::Ready(frame);
+                }
+            };
+            match result {
+                Ok(bytes) if bytes.is_empty() => {}
+                Ok(bytes) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                Err(error) => {
+                    let trailers = rest.trailers;
+                    self.rest = None;
+                    return Poll::Ready(Some(last_words(error, trailers)));
+                }
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.whole.is_none() && self.rest.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match (&self.whole, &self.rest) {
+            (Some(whole), None) => SizeHint::with_exact(whole.len() as u64),
+            (None, None) => SizeHint::with_exact(0),
+            _ => SizeHint::default(),
+        }
+    }
+}
+
+fn last_words(error: RpcError, trailers: bool) -> Result<Frame<Bytes>, RpcError> {
+    if !trailers {
+        return Err(error);
+    }
+    let plain = |c: char| if c.is_ascii() && !c.is_ascii_control() { c } else { '?' };
+    let text: String = error.message().chars().map(plain).collect();
+    let mut trailers = HeaderMap::new();
+    let value = HeaderValue::from_str(&text);
+    trailers.insert(STREAM_ERROR, value.unwrap_or(HeaderValue::from_static("failed")));
+    Ok(Frame::trailers(trailers))
+}
