@@ -124,7 +124,11 @@ def main():
     # The library prints to standard output by itself; answers go through a copy of it.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    peer = Peer(Path(sys.argv[1]))
+    # It also writes its own log into whatever folder it is started in.
+    folder = Path(sys.argv[1]).resolve()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    os.chdir(folder.parent)
+    peer = Peer(folder)
     operations = {
         operation.__name__: operation
         for operation in (peer.add, peer.add_each, peer.get, peer.connect, peer.peers)

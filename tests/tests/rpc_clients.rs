@@ -65,12 +65,14 @@ fn other_sites_may_not_call() {
     let home = Home::new();
     let daemon = home.daemon();
     let own = format!("http://{}", daemon.api);
+    let by_name = format!("http://localhost:{}", daemon.api.port());
     let browser = ("User-Agent", "Mozilla/5.0 (X11; Linux x86_64)");
-    let table: [(&str, Headers<'_>, bool); 9] = [
+    let table: [(&str, Headers<'_>, bool); 10] = [
         ("a program", &[], true),
         ("a program that names itself", &[("User-Agent", "curl/8.5.0")], true),
         ("our own page", &[browser, ("Origin", &own)], true),
-        ("a page on localhost", &[browser, ("Origin", "http://localhost:3000")], true),
+        ("our own page by name", &[browser, ("Origin", &by_name)], true),
+        ("another server's page here", &[browser, ("Origin", "http://localhost:1")], false),
         ("another site", &[browser, ("Origin", "https://evil.example")], false),
         ("another site by referer", &[browser, ("Referer", "https://evil.example/a")], false),
         ("a browser that says nothing", &[browser], false),
