@@ -114,16 +114,16 @@ async fn fetch(count: usize, kind: &str) {
     let clock = Clock::system();
     let (start, cpu) = (clock.monotonic(), cpu_seconds());
     let mut arrivals = std::pin::pin!(network.session().fetch_stream(cids));
-    let mut len = 0;
+    let mut len: u32 = 0;
     while let Some((_, block)) = arrivals.next().await {
-        len += block.expect("block").data().len();
+        len += block.expect("block").data().len() as u32;
     }
     let seconds = clock.monotonic().duration_since(start).as_secs_f64();
-    let rate = len as f64 / 1e6 / seconds;
+    let rate = f64::from(len) / 1e6 / seconds;
     println!("{kind}: {len} bytes in {seconds:.2} s, {rate:.0} MB/s");
     println!("client: {:.2} CPU s, {}", cpu_seconds() - cpu, peak_memory());
-    let stat = network.bitswap_stat().await;
-    println!("messages {}, duplicates {}", stat.messages_received, stat.dup_blocks_received);
+    let counted = network.bitswap_stat().await;
+    println!("messages {}, duplicates {}", counted.messages_received, counted.dup_blocks_received);
     drop(server.stdin.take());
     for line in output.lines().map_while(Result::ok) {
         println!("{line}");

@@ -56,7 +56,7 @@ impl NetworkConfig {
             agent: format!("cairn/{}", env!("CARGO_PKG_VERSION")),
             limits: ConnectionLimits::default(),
             serve: true,
-            idle_timeout: Duration::from_secs(24 * 60 * 60),
+            idle_timeout: Duration::from_hours(24),
         }
     }
 }

@@ -20,9 +20,7 @@ mod tree;
 mod writer;
 
 pub(crate) use entry::PATH_DEPTH_MAX;
-pub use entry::{
-    AddEntries, AddEntry, AddEntryError, AddEvent, AddKind, AddOptions, AddSummary, HamtEstimation,
-};
+pub use entry::{AddEntries, AddEntry, AddEntryError, AddEvent, AddKind, AddOptions, AddSummary};
 
 use crate::{Node, NodeError};
 use cairn_runtime::blocking;

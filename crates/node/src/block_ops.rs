@@ -2,7 +2,7 @@
 //!
 //! Not here: DAGs (`pins.rs`, `Node::walk`).
 
-use crate::{Fetch, Node, NodeError, PinState};
+use crate::{Fetch, Node, NodeError, PinState, config::Settings};
 use cairn_block::{Block, BlockStoreExt as _, Cid};
 use cairn_runtime::blocking;
 use cairn_store::{Pin, PinKind};
@@ -130,7 +130,7 @@ impl Node {
     ///
     /// [`NodeError::Repo`] if the disk cannot be read.
     pub async fn repo_stat(&self) -> Result<RepoStat, NodeError> {
-        let storage_max = self.config().read(|settings| settings.storage_max())?;
+        let storage_max = self.config().read(Settings::storage_max)?;
         let node = self.clone();
         let stat = blocking(move || node.repo().stat()).await?;
         Ok(RepoStat {

@@ -164,8 +164,9 @@ impl Config {
         value: Value,
         save: impl Fn(&Value) -> Result<(), RepoError> + Send + Sync + 'static,
     ) -> Result<Self, ConfigError> {
+        let value = Arc::new(value);
         check(&value)?;
-        Ok(Self { value: Mutex::new(Arc::new(value)), save: Box::new(save) })
+        Ok(Self { value: Mutex::new(value), save: Box::new(save) })
     }
 
     /// The whole config without its secrets.
@@ -182,9 +183,9 @@ impl Config {
     /// Whatever `read` returns.
     pub fn read<T>(
         &self,
-        read: impl FnOnce(Settings<'_>) -> Result<T, ConfigError>,
+        read: impl FnOnce(&Settings) -> Result<T, ConfigError>,
     ) -> Result<T, ConfigError> {
-        read(Settings(&self.full()))
+        read(&Settings(self.full()))
     }
 
     /// The value at a dotted key.
@@ -267,9 +268,10 @@ impl Config {
         let mut current = self.value.lock().unwrap_or_else(PoisonError::into_inner);
         let mut new = (**current).clone();
         change(&mut new)?;
+        let new = Arc::new(new);
         check(&new)?;
         (self.save)(&new)?;
-        *current = Arc::new(new);
+        *current = new;
         Ok(())
     }
 }
@@ -284,12 +286,17 @@ pub(crate) fn fresh(
     for names in profiles {
         profile::apply_named(&mut value, names)?;
     }
+    let value = Arc::new(value);
     check(&value)?;
-    Ok(value)
+    Ok(Arc::unwrap_or_clone(value))
 }
 
-fn check(value: &Value) -> Result<(), ConfigError> {
-    if value.is_object() { Settings(value).check() } else { Err(ConfigError::NotAnObject) }
+fn check(value: &Arc<Value>) -> Result<(), ConfigError> {
+    if value.is_object() {
+        Settings(Arc::clone(value)).check()
+    } else {
+        Err(ConfigError::NotAnObject)
+    }
 }
 
 #[cfg(test)]

@@ -21,12 +21,10 @@ mod local;
 mod node;
 mod pins;
 
-pub use add::{
-    AddEntries, AddEntry, AddEntryError, AddEvent, AddKind, AddOptions, AddSummary, HamtEstimation,
-};
+pub use add::{AddEntries, AddEntry, AddEntryError, AddEvent, AddKind, AddOptions, AddSummary};
 pub use block_ops::{BlockRemoval, RepoStat};
 pub use blocks::{Blocks, Fetch};
-pub use cairn_unixfs::{Mtime, Resolved};
+pub use cairn_unixfs::{DirectoryEstimate, Mtime, Resolved};
 pub use config::{Config, ConfigError, repo_path};
 pub use error::{ErrorKind, NodeError};
 pub use identity::Identity;

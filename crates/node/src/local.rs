@@ -197,12 +197,11 @@ impl Walk {
 
 /// The last segment of an argument; `.` and `..` are looked up.
 fn argument_name(path: &Path) -> Result<String, AddEntryError> {
-    let name = match path.file_name() {
-        Some(name) => Some(name.to_owned()),
-        None => {
-            let full = fs::canonicalize(path).map_err(|error| failed("open", path, error))?;
-            full.file_name().map(ToOwned::to_owned)
-        }
+    let name = if let Some(name) = path.file_name() {
+        Some(name.to_owned())
+    } else {
+        let full = fs::canonicalize(path).map_err(|error| failed("open", path, error))?;
+        full.file_name().map(ToOwned::to_owned)
     };
     let not_utf8 = || AddEntryError::NotUtf8 { path: path.to_owned() };
     match name {

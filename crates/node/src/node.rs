@@ -69,7 +69,8 @@ impl Node {
         let identity = config.identity()?;
         let tasks = Tasks::default();
         let network = if options.online {
-            Some(start::network(&config, &identity, repo.store().clone(), &tasks).await?)
+            let start = start::network(&config, &identity, repo.store().clone(), &tasks);
+            Some(Box::pin(start).await?)
         } else {
             None
         };

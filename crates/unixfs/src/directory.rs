@@ -2,9 +2,12 @@
 //!
 //! Not here: the trie (`hamt.rs`).
 
-use crate::{Child, Data, DataType, Metadata, Options, UnixfsError, hamt, options};
+use crate::{Child, Data, DataType, DirectoryEstimate, Metadata, Options, UnixfsError, hamt};
 use cairn_block::{Block, codec};
-use cairn_dag::dag_pb::{self, PbLink, PbNode};
+use cairn_dag::{
+    dag_pb::{self, PbLink, PbNode},
+    pb,
+};
 use std::collections::BTreeMap;
 
 /// One directory on its way in.
@@ -56,6 +59,30 @@ impl DirectoryBuilder {
         Ok(old)
     }
 
+    /// How long the directory is, by the estimate that was asked for.
+    fn estimated_len(&self) -> usize {
+        match self.options.directory_estimate {
+            DirectoryEstimate::Disabled => 0,
+            DirectoryEstimate::Links => self.links_len,
+            DirectoryEstimate::Block => {
+                let link = |(name, child): (&String, &Child)| {
+                    field_len(
+                        field_len(child.cid.encoded_len())
+                            + field_len(name.len())
+                            + 1
+                            + pb::varint_len(child.total_len),
+                    )
+                };
+                let links_len: usize = self.entries.iter().map(link).sum();
+                links_len + field_len(self.data().encode().len())
+            }
+        }
+    }
+
+    fn data(&self) -> Data {
+        Data::new(DataType::Directory).with_metadata(&self.metadata)
+    }
+
     /// Ends the directory; puts its nodes into `out`, children before parents, the root last.
     ///
     /// # Errors
@@ -65,11 +92,12 @@ impl DirectoryBuilder {
     pub fn finish(self, out: &mut Vec<Block>) -> Result<Child, UnixfsError> {
         let max_links = self.options.max_directory_links;
         let too_many = max_links > 0 && self.entries.len() > max_links;
-        if too_many || self.links_len > options::DIRECTORY_LEN_MAX {
+        let too_long = self.estimated_len() > self.options.directory_len_max;
+        if too_many || too_long {
             return hamt::build(self.entries, &self.metadata, &self.options, out);
         }
         let link = |(name, child): (String, Child)| PbLink::new(name, child.cid, child.total_len);
-        let message = Data::new(DataType::Directory).with_metadata(&self.metadata);
+        let message = self.data();
         let node = PbNode {
             links: self.entries.into_iter().map(link).collect(),
             data: Some(message.encode().into()),
@@ -80,5 +108,52 @@ impl DirectoryBuilder {
         let cid = block.cid().clone();
         out.push(block);
         Ok(Child { cid, data_len: 0, total_len })
+    }
+}
+
+/// The length of a protobuf field of so many bytes, with its tag and length.
+fn field_len(len: usize) -> usize {
+    1 + pb::varint_len(len as u64) + len
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Child, DirectoryBuilder};
+    use crate::{DirectoryEstimate, Metadata, Mtime, Options};
+
+    /// How many blocks a directory of `count` entries becomes, and the root's length.
+    fn build(count: u64, metadata: &Metadata, options: &Options) -> (usize, usize) {
+        let leaf = options.block(0x55, "leaf".into()).unwrap();
+        let mut builder = DirectoryBuilder::with_metadata(options, metadata);
+        for number in 0..count {
+            let total_len = 1 << (number % 40);
+            let child = Child { cid: leaf.cid().clone(), data_len: 0, total_len };
+            builder.insert(format!("{}{number}", "n".repeat(number as usize)), child).unwrap();
+        }
+        let mut out = Vec::new();
+        builder.finish(&mut out).unwrap();
+        (out.len(), out.last().unwrap().data().len())
+    }
+
+    #[test]
+    fn the_block_estimate_is_the_block_s_length() {
+        let metadata = Metadata { mode: Some(0o755), mtime: Some(Mtime { secs: 1, nanos: 2 }) };
+        let basic =
+            Options { directory_estimate: DirectoryEstimate::Disabled, ..Options::default() };
+        for metadata in [Metadata::default(), metadata] {
+            for count in [1, 2, 50, 200] {
+                let (blocks, len) = build(count, &metadata, &basic);
+                assert_eq!(blocks, 1);
+                let exact = Options {
+                    directory_estimate: DirectoryEstimate::Block,
+                    directory_len_max: len,
+                    ..basic
+                };
+                assert_eq!(build(count, &metadata, &exact), (1, len), "{count} at the limit");
+                let tighter = Options { directory_len_max: len - 1, ..exact };
+                let over = build(count, &metadata, &tighter);
+                assert_ne!(over, (1, len), "{count} over the limit");
+            }
+        }
     }
 }

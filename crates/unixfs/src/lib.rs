@@ -32,6 +32,8 @@ pub use leaf::{
     leaf_with_metadata, symlink,
 };
 pub use list::{DirEntry, find, list};
-pub use options::{Child, DIRECTORY_LEN_MAX, MAX_LINKS_DEFAULT, MAX_LINKS_LIMIT, Options};
+pub use options::{
+    Child, DIRECTORY_LEN_MAX, DirectoryEstimate, MAX_LINKS_DEFAULT, MAX_LINKS_LIMIT, Options,
+};
 pub use read::{FILE_DEPTH_MAX, read, read_within};
 pub use resolve::{Resolved, resolve, resolve_from};

@@ -19,6 +19,18 @@ pub const MAX_LINKS_LIMIT: usize = 8192;
 /// A directory whose names and CIDs take more than this many bytes becomes a HAMT (256 KiB).
 pub const DIRECTORY_LEN_MAX: usize = 262_144;
 
+/// How a directory's length is estimated to decide when it becomes a HAMT (IPIP-499).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DirectoryEstimate {
+    /// The sum of the lengths of names and CIDs.
+    #[default]
+    Links,
+    /// The exact length of the block that it would be.
+    Block,
+    /// Not at all: only the number of entries decides.
+    Disabled,
+}
+
 /// How to build; the default is Kubo's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
@@ -32,6 +44,10 @@ pub struct Options {
     pub max_links: usize,
     /// A directory of more entries becomes a HAMT; 0 leaves it to the size alone.
     pub max_directory_links: usize,
+    /// A directory estimated longer than this becomes a HAMT, in bytes.
+    pub directory_len_max: usize,
+    /// How a directory's length is estimated.
+    pub directory_estimate: DirectoryEstimate,
     /// Width of a HAMT's nodes: a power of two from 8 to 1024.
     pub hamt_fanout: usize,
     /// Blocks of at most this many bytes become identity CIDs; 0 means none. Up to 128.
@@ -46,6 +62,8 @@ impl Default for Options {
             raw_leaves: false,
             max_links: MAX_LINKS_DEFAULT,
             max_directory_links: 0,
+            directory_len_max: DIRECTORY_LEN_MAX,
+            directory_estimate: DirectoryEstimate::default(),
             hamt_fanout: FANOUT_DEFAULT,
             inline_limit: 0,
         }

@@ -8,13 +8,13 @@
 //!
 //! Invariants: pure: `now` comes in, entries to send are collected from [`Client::take`]; one
 //! want exists per multihash however many fetches wait for it; a peer is never asked for more
-//! than [`ASKED_MAX`] things.
+//! than `ASKED_MAX` things.
 //! Not here: hashing (`verify.rs`), sending (`engine.rs`).
 
 mod peer;
 mod schedule;
 
-use super::wire::WantEntry;
+use super::{limits::BROADCAST_WANTS_MAX, wire::WantEntry};
 use crate::PeerId;
 use cairn_block::Cid;
 use cairn_hash::Multihash;
@@ -25,7 +25,7 @@ use std::{
 };
 
 /// A session without wants is forgotten after this long.
-const SESSION_IDLE_MAX: Duration = Duration::from_secs(300);
+const SESSION_IDLE_MAX: Duration = Duration::from_mins(5);
 
 /// Sessions remembered; the longest unused goes first.
 const SESSIONS_MAX: usize = 4096;
@@ -68,7 +68,7 @@ struct Want {
     stage: Stage,
     /// Who said HAVE.
     having: Vec<PeerId>,
-    /// Who said DONT_HAVE, or let the time pass.
+    /// Who said `DONT_HAVE`, or let the time pass.
     lacking: Vec<PeerId>,
 }
 
@@ -144,17 +144,27 @@ impl Client {
         }
         self.peers.insert(peer, Peer::new(has_presence, now));
         self.may_schedule = true;
-        let broadcast = self.wants.iter().filter(|(_, want)| want.stage.is_broadcast());
-        let hashes: Vec<Multihash> = broadcast.map(|(hash, _)| hash.clone()).collect();
-        for hash in hashes {
-            if !has_presence {
-                self.requeue(&hash);
-            } else if let Some(want) = self.wants.get(&hash)
-                && let Some(state) = self.peers.get_mut(&peer)
-                && state.ask_have(&want.cid)
-            {
+        // Whoever was asked for the block may not have it, or may be slower.
+        let live = self.wants.iter().filter(|(_, want)| want.stage != Stage::Queued);
+        let live = live.map(|(hash, want)| (hash.clone(), want.stage.is_broadcast()));
+        let (broadcast, asked): (Vec<_>, Vec<_>) = live.partition(|(_, broadcast)| *broadcast);
+        let asked = asked.into_iter().take(BROADCAST_WANTS_MAX);
+        for (hash, _) in broadcast.into_iter().chain(asked) {
+            self.tell_new_peer(peer, &hash, has_presence);
+        }
+    }
+
+    fn tell_new_peer(&mut self, peer: PeerId, hash: &Multihash, has_presence: bool) {
+        let is_only_one = self.peers.len() == 1;
+        let (Some(want), Some(state)) = (self.wants.get(hash), self.peers.get_mut(&peer)) else {
+            return;
+        };
+        if has_presence && !is_only_one {
+            if state.ask_have(&want.cid) {
                 self.dirty.insert(peer);
             }
+        } else if want.stage.is_broadcast() {
+            self.requeue(hash);
         }
     }
 

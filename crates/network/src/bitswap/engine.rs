@@ -261,14 +261,7 @@ impl<S: BlockStore + Clone + 'static> Engine<S> {
             Command::Wantlist(None, reply) => drop(reply.send(self.client.wantlist())),
             Command::Wantlist(Some(peer), reply) => drop(reply.send(self.server.wantlist(&peer))),
             Command::Ledger(peer, reply) => {
-                let info = self.accounts.get(&peer).map(|account| LedgerInfo {
-                    peer,
-                    value: account.sent as f64 / (account.received as f64 + 1.0),
-                    sent: account.sent,
-                    received: account.received,
-                    exchanged: account.exchanged,
-                });
-                drop(reply.send(info));
+                drop(reply.send(self.accounts.get(&peer).map(|account| account.info(peer))));
             }
         }
     }

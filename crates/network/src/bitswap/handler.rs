@@ -66,7 +66,10 @@ enum Outbound {
     Open(BoxFuture<'static, Ended>),
     /// Broken; the future ends when there is something to send on a new one.
     Idle(BoxFuture<'static, Option<Writer>>),
-    /// Not spoken there, or no longer needed here.
+    /// Not spoken there, as far as is known; kept, since that it closes would mean that the
+    /// connection is gone.
+    Unsupported(Writer),
+    /// No longer needed.
     Closed,
 }
 
@@ -94,6 +97,14 @@ impl Handler {
 
     fn on_inbound(&mut self, mut stream: Stream) {
         stream.ignore_for_keep_alive();
+        // Whoever speaks Bitswap here can be tried again.
+        self.outbound = match self.take_outbound() {
+            Outbound::Unsupported(writer) => {
+                self.open_attempts = 0;
+                Outbound::Wanted(writer)
+            }
+            other => other,
+        };
         if self.inbound.len() >= INBOUND_STREAMS_MAX {
             return;
         }
@@ -109,18 +120,21 @@ impl Handler {
     fn on_outbound(&mut self, mut stream: Stream, version: Version) {
         stream.ignore_for_keep_alive();
         self.open_attempts = 0;
-        if let Outbound::Requested(writer) = self.take_outbound() {
-            self.outbound = Outbound::Open(writer.run(stream, version).boxed());
-        }
+        self.outbound = match self.take_outbound() {
+            Outbound::Requested(writer) => Outbound::Open(writer.run(stream, version).boxed()),
+            other => other,
+        };
     }
 
     fn on_outbound_failed(&mut self) {
         self.open_attempts += 1;
-        if let Outbound::Requested(writer) = self.take_outbound()
-            && self.open_attempts < OPEN_ATTEMPTS_MAX
-        {
-            self.outbound = Outbound::Wanted(writer);
-        }
+        self.outbound = match self.take_outbound() {
+            Outbound::Requested(writer) if self.open_attempts < OPEN_ATTEMPTS_MAX => {
+                Outbound::Wanted(writer)
+            }
+            Outbound::Requested(writer) => Outbound::Unsupported(writer),
+            other => other,
+        };
     }
 
     fn take_outbound(&mut self) -> Outbound {

@@ -19,7 +19,7 @@ pub(crate) enum Version {
     V1_0,
     /// Blocks with the prefix of their CID.
     V1_1,
-    /// HAVE and DONT_HAVE.
+    /// HAVE and `DONT_HAVE`.
     V1_2,
 }
 
@@ -30,7 +30,7 @@ impl Version {
         row.map_or(Self::V1_0, |row| row.1)
     }
 
-    /// Whether HAVE, DONT_HAVE and wants for them are understood.
+    /// Whether HAVE, `DONT_HAVE` and wants for them are understood.
     pub(crate) fn has_presence(self) -> bool {
         self == Self::V1_2
     }

@@ -13,7 +13,7 @@ use super::{
     limits::{MESSAGE_LEN_TARGET, PEER_WANTS_MAX},
     wire::{WantEntry, WantKind},
 };
-use crate::PeerId;
+use crate::{LedgerInfo, PeerId};
 use cairn_block::{Block, Cid};
 use cairn_hash::Multihash;
 use std::{
@@ -58,6 +58,20 @@ pub(crate) struct Account {
     pub(crate) sent: u64,
     pub(crate) received: u64,
     pub(crate) exchanged: u64,
+}
+
+impl Account {
+    /// The account as the outside sees it.
+    #[expect(clippy::cast_precision_loss, reason = "a ratio, for people to read")]
+    pub(crate) fn info(&self, peer: PeerId) -> LedgerInfo {
+        LedgerInfo {
+            peer,
+            value: self.sent as f64 / (self.received as f64 + 1.0),
+            sent: self.sent,
+            received: self.received,
+            exchanged: self.exchanged,
+        }
+    }
 }
 
 #[derive(Debug, Default)]

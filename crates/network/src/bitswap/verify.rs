@@ -88,11 +88,11 @@ mod tests {
         let mut named = name_blocks(batch);
         named.sort_by_key(|(place, _)| *place);
         let digest = cairn_hash::sha256(b"hello");
-        let names: Vec<&Cid> = named.iter().map(|(_, block)| block.cid()).collect();
-        assert_eq!(names.len(), 3);
-        assert_eq!(names[0].multihash().digest(), digest);
-        assert_eq!(names[1], &names[0].with_version(Version::V0).unwrap());
-        assert_eq!(names[2].multihash().digest(), &digest[..20]);
+        let cids: Vec<&Cid> = named.iter().map(|(_, block)| block.cid()).collect();
+        assert_eq!(cids.len(), 3);
+        assert_eq!(cids[0].multihash().digest(), digest);
+        assert_eq!(cids[1], &cids[0].with_version(Version::V0).unwrap());
+        assert_eq!(cids[2].multihash().digest(), &digest[..20]);
     }
 
     #[test]

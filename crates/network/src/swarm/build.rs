@@ -66,8 +66,8 @@ fn behaviour(
         .with_max_established_per_peer(Some(config.limits.per_peer_max))
         .with_max_pending_incoming(Some(config.limits.pending_max))
         .with_max_pending_outgoing(Some(config.limits.pending_max));
-    let told =
-        identify::Config::new_with_signed_peer_record(PROTOCOL_VERSION.to_owned(), &config.keypair);
+    // Without a signed peer record: Kubo signs another domain and would log ours as invalid.
+    let told = identify::Config::new(PROTOCOL_VERSION.to_owned(), config.keypair.public());
     let told = told.with_agent_version(config.agent.clone()).with_push_listen_addr_updates(true);
     let mdns = if config.mdns {
         let peer = config.keypair.public().to_peer_id();

@@ -36,6 +36,9 @@ impl SwarmTask {
     }
 
     fn listen_on(&mut self, named: Multiaddr, resolved: Multiaddr) {
+        if let Err(error) = check_free(&resolved) {
+            return self.on_listen_failure(named, error.to_string());
+        }
         match self.swarm.listen_on(resolved) {
             Ok(id) => drop(self.opening.insert(id, named)),
             Err(error) => self.on_listen_failure(named, chain(&error)),
@@ -45,9 +48,10 @@ impl SwarmTask {
     /// A listener that closes before it had an address never worked.
     pub(super) fn on_listener_closed(&mut self, id: ListenerId, error: Option<io::Error>) {
         let reason = error.map_or_else(|| "closed".to_owned(), |error| error.to_string());
-        match self.opening.remove(&id) {
-            Some(addr) => self.on_listen_failure(addr, reason),
-            None => warn!(%reason, "listener closed"),
+        if let Some(addr) = self.opening.remove(&id) {
+            self.on_listen_failure(addr, reason);
+        } else {
+            warn!(%reason, "listener closed");
         }
     }
 
@@ -57,11 +61,32 @@ impl SwarmTask {
     }
 }
 
+/// Fails if somebody listens on this TCP port already.
+///
+/// The transport binds with `SO_REUSEPORT`, so that it would share the port with another node of
+/// the same user without a word.
+fn check_free(addr: &Multiaddr) -> io::Result<()> {
+    let mut parts = addr.iter();
+    let ip = match parts.next() {
+        Some(Protocol::Ip4(ip)) => IpAddr::from(ip),
+        Some(Protocol::Ip6(ip)) => IpAddr::from(ip),
+        _ => return Ok(()),
+    };
+    match parts.next() {
+        // Unspecified IPv6 would take the IPv4 port, too, which the transport does not.
+        Some(Protocol::Tcp(port)) if port != 0 && !(ip.is_ipv6() && ip.is_unspecified()) => {
+            std::net::TcpListener::bind((ip, port)).map(drop)
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Replaces a leading name by the first address it resolves to.
 async fn resolve(addr: &Multiaddr) -> io::Result<Multiaddr> {
-    let name = match addr.iter().next() {
-        Some(Protocol::Dns(name) | Protocol::Dns4(name) | Protocol::Dns6(name)) => name,
-        _ => return Ok(addr.clone()),
+    let Some(Protocol::Dns(name) | Protocol::Dns4(name) | Protocol::Dns6(name)) =
+        addr.iter().next()
+    else {
+        return Ok(addr.clone());
     };
     let v4_only = matches!(addr.iter().next(), Some(Protocol::Dns4(_)));
     let v6_only = matches!(addr.iter().next(), Some(Protocol::Dns6(_)));

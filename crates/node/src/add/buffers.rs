@@ -9,8 +9,8 @@
 use bytes::Bytes;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-/// Buffers of one add: one being read into, one being hashed, one being written, and slack.
-pub(super) const BUFFER_COUNT_MAX: usize = 5;
+/// Buffers of one add: one being read into, one being hashed, one being written, one waiting.
+pub(super) const BUFFER_COUNT_MAX: usize = 4;
 
 /// Shortest buffer, in bytes: 16 leaves of 256 KiB, one for each lane of AVX-512.
 const BUFFER_LEN_MIN: usize = 4 * 1024 * 1024;

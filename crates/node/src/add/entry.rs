@@ -8,7 +8,7 @@
 
 use cairn_block::Cid;
 use cairn_chunk::ChunkSpec;
-use cairn_unixfs::Mtime;
+use cairn_unixfs::{DirectoryEstimate, Mtime};
 use std::{fmt, io::Read, path::PathBuf};
 use thiserror::Error;
 
@@ -183,9 +183,9 @@ pub struct AddOptions {
     /// Width of a HAMT node: a power of two, 8 to 1024.
     pub max_hamt_fanout: usize,
     /// Size of a directory above which it becomes a HAMT, in bytes.
-    pub hamt_threshold: u64,
+    pub hamt_threshold: usize,
     /// How that size is estimated.
-    pub hamt_estimation: HamtEstimation,
+    pub hamt_estimation: DirectoryEstimate,
     /// Put everything into one directory without a name.
     pub wrap: bool,
     /// Take directories without entries.
@@ -208,18 +208,6 @@ pub struct AddOptions {
     pub progress: bool,
 }
 
-/// How a directory's size is estimated to decide when it becomes a HAMT (IPIP-499).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum HamtEstimation {
-    /// The sum of the lengths of names and CIDs.
-    #[default]
-    Links,
-    /// The exact length of the block.
-    Block,
-    /// Size never decides.
-    Disabled,
-}
-
 impl Default for AddOptions {
     fn default() -> Self {
         Self {
@@ -232,7 +220,7 @@ impl Default for AddOptions {
             max_directory_links: 0,
             max_hamt_fanout: 256,
             hamt_threshold: 256 * 1024,
-            hamt_estimation: HamtEstimation::Links,
+            hamt_estimation: DirectoryEstimate::Links,
             wrap: false,
             empty_dirs: true,
             only_hash: false,

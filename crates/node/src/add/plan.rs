@@ -60,6 +60,8 @@ impl Plan {
             raw_leaves,
             max_links: options.max_file_links,
             max_directory_links: options.max_directory_links,
+            directory_len_max: options.hamt_threshold,
+            directory_estimate: options.hamt_estimation,
             hamt_fanout: options.max_hamt_fanout,
             inline_limit: options.inline_limit.unwrap_or(0),
         };
@@ -119,7 +121,8 @@ mod tests {
 
     #[test]
     fn what_does_not_go_together_is_refused() {
-        let rows: [(&str, fn(&mut AddOptions)); 8] = [
+        type Change = fn(&mut AddOptions);
+        let rows: [(&str, Change); 8] = [
             ("CIDv0 only supports", |o| {
                 o.cid_version = Some(0);
                 o.hash_code = code::BLAKE3;

@@ -7,15 +7,22 @@
 //! Not here: the file itself (`config.rs`), first values of a new file (`initial.rs`).
 
 use super::{ConfigError, tree, units};
-use crate::add::{AddOptions, HamtEstimation};
+use crate::add::AddOptions;
 use cairn_chunk::ChunkSpec;
 use cairn_hash::code;
+use cairn_unixfs::DirectoryEstimate;
 use serde_json::Value;
-use std::time::Duration;
+use std::{fmt, sync::Arc, time::Duration};
 
 /// One consistent state of the config; every reader names the key it cannot understand.
-#[derive(Debug, Clone, Copy)]
-pub struct Settings<'config>(pub(super) &'config Value);
+#[derive(Clone)]
+pub struct Settings(pub(super) Arc<Value>);
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings").finish_non_exhaustive()
+    }
+}
 
 /// Section `Addresses`: multiaddresses as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,8 +124,8 @@ pub struct Authorization {
     pub allowed_paths: Vec<String>,
 }
 
-impl std::fmt::Debug for Authorization {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Authorization {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Authorization");
         debug.field("name", &self.name).field("allowed_paths", &self.allowed_paths);
         debug.finish_non_exhaustive()
@@ -136,19 +143,19 @@ pub struct PeeringPeer {
 }
 
 #[cfg(test)]
-impl<'config> Settings<'config> {
-    pub(crate) fn of(tree: &'config Value) -> Self {
-        Self(tree)
+impl Settings {
+    pub(crate) fn of(tree: &Value) -> Self {
+        Self(Arc::new(tree.clone()))
     }
 }
 
-impl Settings<'_> {
+impl Settings {
     /// Section `Addresses`.
     ///
     /// # Errors
     ///
     /// [`ConfigError::Value`] naming the key, as for every reader here.
-    pub fn addresses(self) -> Result<Addresses, ConfigError> {
+    pub fn addresses(&self) -> Result<Addresses, ConfigError> {
         Ok(Addresses {
             api: self.strings_or("Addresses.API", &["/ip4/127.0.0.1/tcp/5001"])?,
             gateway: self.strings_or("Addresses.Gateway", &["/ip4/127.0.0.1/tcp/8080"])?,
@@ -164,7 +171,7 @@ impl Settings<'_> {
     /// # Errors
     ///
     /// [`ConfigError::Value`].
-    pub fn bootstrap(self) -> Result<Vec<String>, ConfigError> {
+    pub fn bootstrap(&self) -> Result<Vec<String>, ConfigError> {
         self.strings_or("Bootstrap", &[])
     }
 
@@ -173,9 +180,9 @@ impl Settings<'_> {
     /// # Errors
     ///
     /// [`ConfigError::Value`].
-    pub fn peering(self) -> Result<Vec<PeeringPeer>, ConfigError> {
+    pub fn peering(&self) -> Result<Vec<PeeringPeer>, ConfigError> {
         let key = "Peering.Peers";
-        let Some(list) = tree::find(self.0, key) else { return Ok(Vec::new()) };
+        let Some(list) = tree::find(&self.0, key) else { return Ok(Vec::new()) };
         let wrong = || wrong(key, "a list of {ID, Addrs}", list);
         let peer = |value: &Value| {
             let id = value["ID"].as_str()?.to_owned();
@@ -192,7 +199,7 @@ impl Settings<'_> {
     /// # Errors
     ///
     /// [`ConfigError::Value`].
-    pub fn mdns_enabled(self) -> Result<bool, ConfigError> {
+    pub fn mdns_enabled(&self) -> Result<bool, ConfigError> {
         self.flag("Discovery.MDNS.Enabled", true)
     }
 
@@ -201,7 +208,7 @@ impl Settings<'_> {
     /// # Errors
     ///
     /// [`ConfigError::Value`].
-    pub fn addr_filters(self) -> Result<Vec<String>, ConfigError> {
+    pub fn addr_filters(&self) -> Result<Vec<String>, ConfigError> {
         self.strings_or("Swarm.AddrFilters", &[])
     }
 
@@ -210,7 +217,7 @@ impl Settings<'_> {
     /// # Errors
     ///
     /// [`ConfigError::Value`].
-    pub fn conn_mgr(self) -> Result<ConnMgr, ConfigError> {
+    pub fn conn_mgr(&self) -> Result<ConnMgr, ConfigError> {
         Ok(ConnMgr {
             enabled: self.text("Swarm.ConnMgr.Type", "basic")? != "none",
             low_water: self.number("Swarm.ConnMgr.LowWater", 32)?.try_into().unwrap_or(u32::MAX),
@@ -224,7 +231,7 @@ impl Settings<'_> {
     /// # Errors
     ///
     /// [`ConfigError::Value`].
-    pub fn transports(self) -> Result<Transports, ConfigError> {
+    pub fn transports(&self) -> Result<Transports, ConfigError> {
         Ok(Transports {
             tcp: self.flag("Swarm.Transports.Network.TCP", true)?,
             quic: self.flag("Swarm.Transports.Network.QUIC", true)?,
@@ -238,7 +245,7 @@ impl Settings<'_> {
     /// # Errors
     ///
     /// [`ConfigError::Value`].
-    pub fn bitswap(self) -> Result<Bitswap, ConfigError> {
+    pub fn bitswap(&self) -> Result<Bitswap, ConfigError> {
         Ok(Bitswap {
             enabled: self.flag("Bitswap.Libp2pEnabled", true)?,
             server_enabled: self.flag("Bitswap.ServerEnabled", true)?,
@@ -250,7 +257,7 @@ impl Settings<'_> {
     /// # Errors
     ///
     /// [`ConfigError::Value`].
-    pub fn agent_suffix(self) -> Result<String, ConfigError> {
+    pub fn agent_suffix(&self) -> Result<String, ConfigError> {
         self.text("Version.AgentSuffix", "")
     }
 
@@ -259,7 +266,7 @@ impl Settings<'_> {
     /// # Errors
     ///
     /// [`ConfigError::Value`].
-    pub fn storage_max(self) -> Result<u64, ConfigError> {
+    pub fn storage_max(&self) -> Result<u64, ConfigError> {
         self.byte_len("Datastore.StorageMax", 10_000_000_000)
     }
 
@@ -268,7 +275,7 @@ impl Settings<'_> {
     /// # Errors
     ///
     /// [`ConfigError::Value`].
-    pub fn api_headers(self) -> Result<Vec<(String, Vec<String>)>, ConfigError> {
+    pub fn api_headers(&self) -> Result<Vec<(String, Vec<String>)>, ConfigError> {
         self.headers("API.HTTPHeaders")
     }
 
@@ -277,9 +284,9 @@ impl Settings<'_> {
     /// # Errors
     ///
     /// [`ConfigError::Value`].
-    pub fn authorizations(self) -> Result<Vec<Authorization>, ConfigError> {
+    pub fn authorizations(&self) -> Result<Vec<Authorization>, ConfigError> {
         let key = "API.Authorizations";
-        let Some(users) = tree::find(self.0, key) else { return Ok(Vec::new()) };
+        let Some(users) = tree::find(&self.0, key) else { return Ok(Vec::new()) };
         // The value is not quoted in the error: it holds secrets.
         let wrong = || wrong(key, "an object of {AuthSecret, AllowedPaths}", &Value::Null);
         let user = |(name, value): (&String, &Value)| {
@@ -298,8 +305,8 @@ impl Settings<'_> {
     /// # Errors
     ///
     /// [`ConfigError::Value`].
-    pub fn gateway(self) -> Result<Gateway, ConfigError> {
-        let public_gateways = tree::find(self.0, "Gateway.PublicGateways");
+    pub fn gateway(&self) -> Result<Gateway, ConfigError> {
+        let public_gateways = tree::find(&self.0, "Gateway.PublicGateways");
         Ok(Gateway {
             no_fetch: self.flag("Gateway.NoFetch", false)?,
             no_dns_link: self.flag("Gateway.NoDNSLink", false)?,
@@ -321,7 +328,7 @@ impl Settings<'_> {
     /// # Errors
     ///
     /// [`ConfigError::Value`].
-    pub fn import(self) -> Result<AddOptions, ConfigError> {
+    pub fn import(&self) -> Result<AddOptions, ConfigError> {
         let default = AddOptions::default();
         let count = |key, value: usize| self.number(key, value as u64).map(|count| count as usize);
         Ok(AddOptions {
@@ -333,13 +340,15 @@ impl Settings<'_> {
             max_directory_links: count("Import.UnixFSDirectoryMaxLinks", 0)?,
             max_hamt_fanout: count("Import.UnixFSHAMTDirectoryMaxFanout", default.max_hamt_fanout)?,
             hamt_threshold: self
-                .byte_len("Import.UnixFSHAMTDirectorySizeThreshold", default.hamt_threshold)?,
+                .byte_len("Import.UnixFSHAMTDirectorySizeThreshold", default.hamt_threshold as u64)?
+                .try_into()
+                .unwrap_or(usize::MAX),
             hamt_estimation: self.hamt_estimation()?,
             ..default
         })
     }
 
-    fn chunker(self) -> Result<ChunkSpec, ConfigError> {
+    fn chunker(&self) -> Result<ChunkSpec, ConfigError> {
         let key = "Import.UnixFSChunker";
         let text = self.text(key, "size-262144")?;
         let refused = |error: cairn_chunk::ChunkError| ConfigError::Value {
@@ -350,9 +359,9 @@ impl Settings<'_> {
         ChunkSpec::parse(&text).map_err(refused)
     }
 
-    fn cid_version(self) -> Result<Option<u8>, ConfigError> {
+    fn cid_version(&self) -> Result<Option<u8>, ConfigError> {
         let key = "Import.CidVersion";
-        match tree::find(self.0, key) {
+        match tree::find(&self.0, key) {
             None => Ok(None),
             Some(value) => match value.as_u64() {
                 Some(version @ 0..=1) => Ok(Some(version as u8)),
@@ -361,25 +370,25 @@ impl Settings<'_> {
         }
     }
 
-    fn hash_code(self) -> Result<u64, ConfigError> {
+    fn hash_code(&self) -> Result<u64, ConfigError> {
         let key = "Import.HashFunction";
         let name = self.text(key, "sha2-256")?;
         let unknown = || wrong(key, "a hash function", &Value::String(name.clone()));
         code::code_of(&name).filter(|&code| code::is_allowed(code)).ok_or_else(unknown)
     }
 
-    fn hamt_estimation(self) -> Result<HamtEstimation, ConfigError> {
+    fn hamt_estimation(&self) -> Result<DirectoryEstimate, ConfigError> {
         let key = "Import.UnixFSHAMTDirectorySizeEstimation";
         match self.text(key, "links")?.as_str() {
-            "links" => Ok(HamtEstimation::Links),
-            "block" => Ok(HamtEstimation::Block),
-            "disabled" => Ok(HamtEstimation::Disabled),
+            "links" => Ok(DirectoryEstimate::Links),
+            "block" => Ok(DirectoryEstimate::Block),
+            "disabled" => Ok(DirectoryEstimate::Disabled),
             other => Err(wrong(key, "links, block or disabled", &Value::String(other.to_owned()))),
         }
     }
 
     /// Reads everything once, so that a wrong value is told at start and not at first use.
-    pub(super) fn check(self) -> Result<(), ConfigError> {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
         self.addresses()?;
         self.bootstrap()?;
         self.peering()?;
@@ -397,13 +406,13 @@ impl Settings<'_> {
         Ok(())
     }
 
-    fn flag(self, key: &str, default: bool) -> Result<bool, ConfigError> {
+    fn flag(&self, key: &str, default: bool) -> Result<bool, ConfigError> {
         Ok(self.switch(key)?.unwrap_or(default))
     }
 
     /// `true`, `false`, or neither (`null`, `"default"`).
-    fn switch(self, key: &str) -> Result<Option<bool>, ConfigError> {
-        match tree::find(self.0, key) {
+    fn switch(&self, key: &str) -> Result<Option<bool>, ConfigError> {
+        match tree::find(&self.0, key) {
             None => Ok(None),
             Some(Value::Bool(value)) => Ok(Some(*value)),
             Some(Value::String(text)) if is_default(text) => Ok(None),
@@ -411,8 +420,8 @@ impl Settings<'_> {
         }
     }
 
-    fn text(self, key: &str, default: &str) -> Result<String, ConfigError> {
-        match tree::find(self.0, key) {
+    fn text(&self, key: &str, default: &str) -> Result<String, ConfigError> {
+        match tree::find(&self.0, key) {
             None => Ok(default.to_owned()),
             Some(Value::String(text)) if is_default(text) => Ok(default.to_owned()),
             Some(Value::String(text)) => Ok(text.clone()),
@@ -420,8 +429,8 @@ impl Settings<'_> {
         }
     }
 
-    fn number(self, key: &str, default: u64) -> Result<u64, ConfigError> {
-        match tree::find(self.0, key) {
+    fn number(&self, key: &str, default: u64) -> Result<u64, ConfigError> {
+        match tree::find(&self.0, key) {
             None => Ok(default),
             Some(Value::String(text)) if is_default(text) => Ok(default),
             Some(value) => value
@@ -430,9 +439,9 @@ impl Settings<'_> {
         }
     }
 
-    fn duration(self, key: &str, default_secs: u64) -> Result<Duration, ConfigError> {
+    fn duration(&self, key: &str, default_secs: u64) -> Result<Duration, ConfigError> {
         let default = Duration::from_secs(default_secs);
-        match tree::find(self.0, key) {
+        match tree::find(&self.0, key) {
             None => Ok(default),
             Some(Value::String(text)) if is_default(text) => Ok(default),
             Some(value) => {
@@ -442,8 +451,8 @@ impl Settings<'_> {
         }
     }
 
-    fn byte_len(self, key: &str, default: u64) -> Result<u64, ConfigError> {
-        match tree::find(self.0, key) {
+    fn byte_len(&self, key: &str, default: u64) -> Result<u64, ConfigError> {
+        match tree::find(&self.0, key) {
             None => Ok(default),
             Some(Value::String(text)) if is_default(text) => Ok(default),
             Some(value) => {
@@ -454,8 +463,8 @@ impl Settings<'_> {
     }
 
     /// A list of strings, or one string, without `"auto"`.
-    fn strings_or(self, key: &str, default: &[&str]) -> Result<Vec<String>, ConfigError> {
-        let list = match tree::find(self.0, key) {
+    fn strings_or(&self, key: &str, default: &[&str]) -> Result<Vec<String>, ConfigError> {
+        let list = match tree::find(&self.0, key) {
             None => return Ok(default.iter().map(|&text| text.to_owned()).collect()),
             Some(Value::String(text)) if text.is_empty() => Vec::new(),
             Some(Value::String(text)) => vec![text.clone()],
@@ -464,8 +473,8 @@ impl Settings<'_> {
         Ok(list.into_iter().filter(|text| text != "auto").collect())
     }
 
-    fn headers(self, key: &str) -> Result<Vec<(String, Vec<String>)>, ConfigError> {
-        let Some(value) = tree::find(self.0, key) else { return Ok(Vec::new()) };
+    fn headers(&self, key: &str) -> Result<Vec<(String, Vec<String>)>, ConfigError> {
+        let Some(value) = tree::find(&self.0, key) else { return Ok(Vec::new()) };
         let wrong = || wrong(key, "an object of lists of strings", value);
         let headers = value.as_object().ok_or_else(wrong)?.iter();
         headers.map(|(name, values)| Ok((name.clone(), strings(key, values)?))).collect()

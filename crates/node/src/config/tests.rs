@@ -1,6 +1,6 @@
 //! The config as a whole: show, set, replace, profiles.
 
-use super::{Config, ConfigError, ValueFormat, fresh, parse_value};
+use super::{Config, ConfigError, Settings, ValueFormat, fresh, parse_value};
 use crate::identity::Identity;
 use cairn_store::RepoError;
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ fn a_fresh_config_has_kubo_s_sections_in_order() {
     assert_eq!(*keys.last().unwrap(), "Bitswap");
     assert_eq!(config.get("Addresses.API").unwrap(), json!("/ip4/127.0.0.1/tcp/5001"));
     assert_eq!(config.get("Bootstrap").unwrap(), json!(["auto"]));
-    assert!(config.read(|settings| settings.bootstrap()).unwrap().is_empty());
+    assert!(config.read(Settings::bootstrap).unwrap().is_empty());
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 use crate::{
     Config, NodeError,
-    config::{Addresses, Transports},
+    config::{Addresses, Settings, Transports},
     identity::Identity,
 };
 use cairn_network::{Multiaddr, Network, NetworkConfig, PeerId};
@@ -19,7 +19,7 @@ use tracing::debug;
 const DIAL_COUNT_MAX: usize = 8;
 
 /// How long a lost peering connection is left alone, at first and at most.
-const PEERING_DELAY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(600));
+const PEERING_DELAY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(10));
 
 /// Opens the listeners, then dials whom the operator has named.
 pub(super) async fn network(
@@ -30,12 +30,12 @@ pub(super) async fn network(
 ) -> Result<Network, NodeError> {
     let settings = config.read(|settings| Ok(network_config(identity, settings)))??;
     let network = Network::start(settings, store, tasks).await?;
-    let named = config.read(|settings| settings.bootstrap())?;
+    let named = config.read(Settings::bootstrap)?;
     let named = multiaddrs("Bootstrap", &named)?;
     if !named.is_empty() {
         tasks.spawn("bootstrap", dial_all(network.clone(), named));
     }
-    for peer in config.read(|settings| settings.peering())? {
+    for peer in config.read(Settings::peering)? {
         let Ok(id) = peer.id.parse::<PeerId>() else {
             let reason = "the ID is not a peer ID".to_owned();
             return Err(NodeError::Multiaddr { key: "Peering.Peers", addr: peer.id, reason });
@@ -46,10 +46,7 @@ pub(super) async fn network(
     Ok(network)
 }
 
-fn network_config(
-    identity: &Identity,
-    settings: crate::config::Settings<'_>,
-) -> Result<NetworkConfig, NodeError> {
+fn network_config(identity: &Identity, settings: &Settings) -> Result<NetworkConfig, NodeError> {
     let addresses = settings.addresses()?;
     let bitswap = settings.bitswap()?;
     let mut network = NetworkConfig::new(identity.keypair().clone());
@@ -144,8 +141,7 @@ async fn dial(network: &Network, peer: PeerId, addrs: &[Multiaddr]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::listen;
-    use crate::config::Settings;
+    use super::{Settings, listen};
     use serde_json::json;
 
     #[test]

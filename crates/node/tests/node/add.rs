@@ -212,7 +212,7 @@ async fn only_hash_writes_nothing() {
 async fn an_add_survives_a_restart_with_its_pin() {
     let home = Home::new(false).await;
     let named = options(|o| o.pin_name = "mine".to_owned());
-    let kept = home.add_bytes(&[9; 1_000_000], &named).await;
+    let kept = home.add_bytes(&vec![9; 1_000_000], &named).await;
     let unpinned = home.add_bytes(b"garbage", &options(|o| o.pin = false)).await;
     let home = home.reopen().await;
     assert_eq!(home.cat(&kept.to_string(), Fetch::Local).await.unwrap(), vec![9; 1_000_000]);

@@ -1,5 +1,7 @@
 //! The node over real repositories, and two nodes over loopback.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
+
 mod add;
 mod exchange;
 mod pins;

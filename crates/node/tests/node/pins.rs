@@ -34,8 +34,8 @@ async fn pins_are_added_listed_and_removed() {
     let via = PinState::Indirect { via: root.clone() };
     let recursive = (root.to_string(), PinState::Recursive, "name".to_owned());
     let direct = (single.to_string(), PinState::Direct, String::new());
-    assert_eq!(list(&home, PinFilter::Recursive).await, [recursive.clone()]);
-    assert_eq!(list(&home, PinFilter::Direct).await, [direct.clone()]);
+    assert_eq!(list(&home, PinFilter::Recursive).await, std::slice::from_ref(&recursive));
+    assert_eq!(list(&home, PinFilter::Direct).await, std::slice::from_ref(&direct));
     let indirect = list(&home, PinFilter::Indirect).await;
     let expected = [
         (leaf.to_string(), via.clone(), String::new()),

@@ -1,7 +1,7 @@
 //! Making, opening and configuring repositories.
 
 use crate::{Home, open};
-use cairn_node::{ErrorKind, InitOptions, NodeError};
+use cairn_node::{ErrorKind, InitOptions, NodeError, config::Settings};
 use serde_json::json;
 
 #[tokio::test]
@@ -57,7 +57,7 @@ async fn the_config_is_changed_on_disk() {
     config.replace(json!({"Addresses": {"API": "/ip4/127.0.0.1/tcp/1"}})).unwrap();
     let home = home.reopen().await;
     assert_eq!(home.node.identity().peer_id(), id);
-    let addresses = home.node.config().read(|settings| settings.addresses()).unwrap();
+    let addresses = home.node.config().read(Settings::addresses).unwrap();
     assert_eq!(addresses.api, ["/ip4/127.0.0.1/tcp/1"]);
 }
 

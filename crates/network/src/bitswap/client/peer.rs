@@ -23,7 +23,7 @@ const WITHDRAWN_MAX: usize = ASKED_MAX;
 /// One peer, as the client sees it.
 #[derive(Debug)]
 pub(crate) struct Peer {
-    /// Whether it understands HAVE and DONT_HAVE.
+    /// Whether it understands HAVE and `DONT_HAVE`.
     pub(super) has_presence: bool,
     /// Asked for the block, with the length reckoned.
     blocks: HashMap<Multihash, (Cid, usize)>,

@@ -25,6 +25,9 @@ const BLOCK_LEN_GUESS: usize = 256 * 1024;
 /// The least that a block is reckoned to be, in bytes.
 const BLOCK_LEN_MIN: usize = 1024;
 
+/// Once so many wants of a session have found no room, its others will find none either.
+const MISSES_MAX: u32 = 8;
+
 /// What became of a want that was looked at.
 enum Verdict {
     Done,
@@ -38,8 +41,6 @@ impl Client {
         if !std::mem::take(&mut self.may_schedule) {
             return;
         }
-        // Once so many wants of a session found no room, its others will find none either.
-        const MISSES_MAX: u32 = 8;
         let mut misses: HashMap<u64, u32> = HashMap::new();
         for _ in 0..self.queue.len() {
             let Some(hash) = self.queue.pop_front() else { return };
@@ -48,11 +49,11 @@ impl Client {
                 continue;
             }
             let session = want.waiters.first().map_or(0, |waiter| waiter.session);
-            let missed = misses.entry(session).or_default();
-            if *missed >= MISSES_MAX {
+            let count = misses.entry(session).or_default();
+            if *count >= MISSES_MAX {
                 self.queue.push_back(hash);
             } else if let Verdict::Later = self.place(&hash, now) {
-                *missed += 1;
+                *count += 1;
                 self.queue.push_back(hash);
             }
         }

@@ -40,7 +40,7 @@ pub(super) struct Receiving {
 /// The blocks of one message.
 struct Blocks {
     peer: PeerId,
-    blocks: Vec<(Prefix, Bytes)>,
+    data: Vec<(Prefix, Bytes)>,
     permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -87,7 +87,7 @@ impl<S: BlockStore + Clone + 'static> Engine<S> {
             self.on_unasked(peer, blocks.len());
             return;
         }
-        self.receiving.messages.push(Blocks { peer, blocks, permit });
+        self.receiving.messages.push(Blocks { peer, data: blocks, permit });
     }
 
     /// Hands everything received meanwhile to the hasher, as one batch.
@@ -97,7 +97,7 @@ impl<S: BlockStore + Clone + 'static> Engine<S> {
             return;
         }
         let messages = mem::take(&mut receiving.messages);
-        let lens = messages.iter().flat_map(|one| &one.blocks).map(|(_, data)| data.len());
+        let lens = messages.iter().flat_map(|one| &one.data).map(|(_, data)| data.len());
         receiving.jobs += 1;
         if lens.sum::<usize>() <= INLINE_LEN_MAX {
             let named = name(messages);
@@ -115,17 +115,17 @@ impl<S: BlockStore + Clone + 'static> Engine<S> {
         self.receiving.jobs -= 1;
         for (peer, blocks) in named {
             for block in blocks {
-                self.on_block(peer, block);
+                self.on_block(peer, &block);
             }
         }
     }
 
-    fn on_block(&mut self, peer: PeerId, block: Block) {
+    fn on_block(&mut self, peer: PeerId, block: &Block) {
         let len = block.data().len();
         match self.client.block(peer, block.cid().multihash(), len) {
             Receipt::Wanted(waiters) => {
                 if self.serve {
-                    self.server.offer(&block);
+                    self.server.offer(block);
                 }
                 for waiter in waiters {
                     let renamed = block.clone().rename(waiter.cid);
@@ -160,8 +160,8 @@ fn name(messages: Vec<Blocks>) -> Vec<(PeerId, Vec<Block>)> {
     let mut named = Vec::with_capacity(messages.len());
     let mut permits = Vec::with_capacity(messages.len());
     for (place, message) in messages.into_iter().enumerate() {
-        let len: usize = message.blocks.iter().map(|(_, data)| data.len()).sum();
-        for (prefix, data) in message.blocks {
+        let len: usize = message.data.iter().map(|(_, data)| data.len()).sum();
+        for (prefix, data) in message.data {
             let is_small = data.len() < len / COPY_FRACTION;
             let data = if is_small { Bytes::copy_from_slice(&data) } else { data };
             batch.push((place, prefix, data));

@@ -40,14 +40,13 @@ impl Reader {
                         return;
                     }
                 }
-                Ok(None) => return,
                 Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                     debug!(peer = %self.link.peer, %error, "closed a stream");
                     drop(self.events.send(Event::Malformed(self.link)).await);
                     return;
                 }
-                // The connection or the stream was closed; that is no offence.
-                Err(_) => return,
+                // The stream or its connection was closed; that is no offence.
+                Ok(None) | Err(_) => return,
             }
         }
     }

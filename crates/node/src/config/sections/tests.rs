@@ -1,14 +1,14 @@
 //! The readers against the file's possible contents.
 
 use super::Settings;
-use crate::add::HamtEstimation;
+use cairn_unixfs::DirectoryEstimate;
 use serde_json::{Value, json};
 use std::time::Duration;
 
 #[test]
 fn an_empty_file_means_the_defaults() {
     let empty = json!({});
-    let settings = Settings(&empty);
+    let settings = Settings::of(&empty);
     assert!(settings.check().is_ok());
     assert_eq!(settings.addresses().unwrap().api, ["/ip4/127.0.0.1/tcp/5001"]);
     assert!(settings.mdns_enabled().unwrap());
@@ -25,7 +25,7 @@ fn null_and_default_are_as_if_missing() {
         "Import": {"CidVersion": null, "UnixFSRawLeaves": "default", "UnixFSChunker": null},
         "Swarm": {"ConnMgr": {"LowWater": null, "GracePeriod": "default"}},
     });
-    let settings = Settings(&tree);
+    let settings = Settings::of(&tree);
     assert_eq!(settings.import().unwrap().raw_leaves, None);
     assert_eq!(settings.conn_mgr().unwrap().low_water, 32);
     assert_eq!(settings.conn_mgr().unwrap().grace_period, Duration::from_secs(20));
@@ -34,13 +34,13 @@ fn null_and_default_are_as_if_missing() {
 #[test]
 fn auto_names_no_endpoint() {
     let tree = json!({"Bootstrap": ["auto", "/ip4/127.0.0.1/tcp/1/p2p/x"]});
-    assert_eq!(Settings(&tree).bootstrap().unwrap(), ["/ip4/127.0.0.1/tcp/1/p2p/x"]);
+    assert_eq!(Settings::of(&tree).bootstrap().unwrap(), ["/ip4/127.0.0.1/tcp/1/p2p/x"]);
 }
 
 #[test]
 fn one_address_may_stand_without_a_list() {
     let tree = json!({"Addresses": {"API": "/ip4/127.0.0.1/tcp/1", "Gateway": ["a", "b"]}});
-    let addresses = Settings(&tree).addresses().unwrap();
+    let addresses = Settings::of(&tree).addresses().unwrap();
     assert_eq!(addresses.api, ["/ip4/127.0.0.1/tcp/1"]);
     assert_eq!(addresses.gateway, ["a", "b"]);
 }
@@ -53,10 +53,10 @@ fn import_follows_the_file() {
         "UnixFSHAMTDirectorySizeEstimation": "block",
         "UnixFSHAMTDirectorySizeThreshold": "1MiB",
     }});
-    let import = Settings(&tree).import().unwrap();
+    let import = Settings::of(&tree).import().unwrap();
     assert_eq!(import.cid_version, Some(1));
     assert_eq!(import.chunker.to_string(), "size-1048576");
-    assert_eq!(import.hamt_estimation, HamtEstimation::Block);
+    assert_eq!(import.hamt_estimation, DirectoryEstimate::Block);
     assert_eq!(import.hamt_threshold, 1_048_576);
 }
 
@@ -75,7 +75,7 @@ fn wrong_values_name_their_key() {
         ("Peering.Peers", json!({"Peering": {"Peers": [{"Addrs": []}]}})),
     ];
     for (key, tree) in rows {
-        let error = Settings(tree).check().unwrap_err().to_string();
+        let error = Settings::of(tree).check().unwrap_err().to_string();
         assert!(error.contains(key), "{key}: {error}");
     }
 }
@@ -83,10 +83,10 @@ fn wrong_values_name_their_key() {
 #[test]
 fn authorization_errors_do_not_quote_secrets() {
     let tree = json!({"API": {"Authorizations": {"a": {"AuthSecret": ["hidden"]}}}});
-    let error = Settings(&tree).authorizations().unwrap_err().to_string();
+    let error = Settings::of(&tree).authorizations().unwrap_err().to_string();
     assert!(!error.contains("hidden"), "{error}");
     let tree = json!({"API": {"Authorizations": {"a": {"AuthSecret": "bearer:t"}}}});
-    let users = Settings(&tree).authorizations().unwrap();
+    let users = Settings::of(&tree).authorizations().unwrap();
     assert_eq!((users[0].secret.as_str(), users[0].name.as_str()), ("bearer:t", "a"));
     assert!(!format!("{users:?}").contains("bearer"));
 }
