@@ -90,6 +90,7 @@ fn with_standard_input(paths: Vec<PathBuf>, options: &LocalWalkOptions, name: &s
     Box::new(parts.into_iter().flatten())
 }
 
+#[expect(clippy::field_reassign_with_default, reason = "the type is non-exhaustive")]
 fn walk_options(request: &Request) -> LocalWalkOptions {
     let mut options = LocalWalkOptions::default();
     options.recursive = request.flag("recursive");

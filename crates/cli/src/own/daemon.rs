@@ -105,6 +105,7 @@ fn refuse_unsupported(request: &Request) -> Result<(), Failure> {
     Ok(())
 }
 
+#[expect(clippy::field_reassign_with_default, reason = "the type is non-exhaustive")]
 async fn init_repo(request: &Request, path: &Path) -> Result<(), Failure> {
     let mut options = InitOptions::default();
     options.profiles = request.text("init-profile").map(str::to_owned).into_iter().collect();
@@ -166,6 +167,10 @@ async fn announce_swarm(node: &Node) -> Result<(), Failure> {
 }
 
 /// Opens a service's listeners, says so, and leaves the first address where others look.
+#[expect(
+    clippy::redundant_closure_for_method_calls,
+    reason = "a path to the method is not general enough over the lifetime"
+)]
 async fn start(
     service: &Service,
     node: &Node,

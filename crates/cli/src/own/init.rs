@@ -14,6 +14,7 @@ use std::{
 /// Longest configuration that is read, in bytes.
 const CONFIG_LEN_MAX: u64 = 16 * 1024 * 1024;
 
+#[expect(clippy::field_reassign_with_default, reason = "the type is non-exhaustive")]
 pub(crate) async fn run(
     request: &Request,
     globals: &Globals,

@@ -99,6 +99,10 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
+#[expect(
+    clippy::redundant_closure_for_method_calls,
+    reason = "a path to the method is not general enough over the lifetime"
+)]
 async fn run(mut call: Call) -> Result<(), RpcError> {
     let settings = call.node()?.config().read(|settings| settings.import());
     let options = flags::options(&call.request, settings.map_err(|error| RpcError::of(&error))?)?;

@@ -57,6 +57,10 @@ struct Form {
 }
 
 impl Form {
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "a path to the method is not general enough over the lifetime"
+    )]
     fn of(call: &Call) -> Result<Self, RpcError> {
         let request = &call.request;
         let hash = if let Some(name) = request.text("mhtype") {

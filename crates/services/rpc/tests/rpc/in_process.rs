@@ -1,0 +1,172 @@
+//! Commands through the transport inside one process: values, texts, errors.
+
+use crate::support::{A, Fixture, TREE, entries, tree};
+use cairn_node::AddEntry;
+use cairn_rpc::{Fault, REPO_VERSION};
+
+#[tokio::test]
+async fn adds_and_prints_as_asked() {
+    let fixture = Fixture::new().await;
+    let told = fixture.call_with("add", "", Some(tree())).await.unwrap();
+    let lines: Vec<&str> = told.text.out.lines().collect();
+    assert_eq!(lines.last(), Some(&format!("added {TREE} d").as_str()));
+    assert!(lines.contains(&format!("added {A} d/a").as_str()), "{lines:?}");
+    let quiet = fixture.call_with("add", "quiet=true", Some(tree())).await.unwrap();
+    assert!(quiet.text.out.lines().all(|line| line.starts_with("Qm")), "{}", quiet.text.out);
+    let silent = fixture.call_with("add", "silent=true", Some(tree())).await.unwrap();
+    assert_eq!(silent.text.out, "");
+    let v1 = fixture.call_with("add", "quieter=true cid-version=1", Some(tree())).await.unwrap();
+    assert!(v1.text.out.starts_with("bafybei"), "{}", v1.text.out);
+    let base =
+        fixture.call_with("add", "quieter=true cid-base=base36", Some(tree())).await.unwrap();
+    assert!(base.text.out.starts_with('k'), "{}", base.text.out);
+}
+
+#[tokio::test]
+async fn only_hash_writes_nothing_and_odd_names_are_escaped() {
+    let fixture = Fixture::new().await;
+    let odd = || entries(vec![AddEntry::file("a\u{1b}[2J\nb", &b"x"[..])]);
+    let told = fixture.call_with("add", "only-hash=true", Some(odd())).await.unwrap();
+    assert!(told.text.out.contains("a\\x1b[2J\\nb"), "{:?}", told.text.out);
+    let stat = fixture.call("repo stat", "").await.unwrap();
+    assert_eq!(stat.values[0]["NumObjects"], 0);
+    assert_eq!(stat.values[0]["Version"], format!("fs-repo@{REPO_VERSION}"));
+}
+
+#[tokio::test]
+async fn reads_back_what_was_added() {
+    let fixture = Fixture::new().await;
+    let root = fixture.add_tree().await;
+    assert_eq!(root, TREE);
+    let cat = fixture.call("cat", &format!("{root}/a {root}/sub/b offset=1 length=2")).await;
+    assert_eq!(cat.unwrap().bytes, b"\nb");
+    let ls = fixture.call("ls", &format!("{root} headers=true")).await.unwrap();
+    let expected = format!(
+        "Hash                                           Size Name\n{A} 2    a\n\
+         QmQGdvJc5i8i3wPbkBgwtn91eoNg9cDxMBqaH4RBJVGX8S 0    l\n\
+         QmYK7dA9iTDSmYvSbEWFBkKLAtxNWkveYfEPptHimToKVJ -    sub/\n"
+    );
+    assert_eq!(ls.text.out, expected);
+    let link = &ls.values[0]["Objects"][0]["Links"][1];
+    assert_eq!((&link["Type"], &link["Target"]), (&4.into(), &"a".into()));
+    let refs = fixture.call("refs", &format!("{root} recursive=true")).await.unwrap();
+    assert_eq!(refs.values.len(), 4);
+    let edges = fixture.call("refs", &format!("{root} edges=true")).await.unwrap();
+    assert!(edges.text.out.starts_with(&format!("{TREE} -> {A}\n")), "{}", edges.text.out);
+    let resolved = fixture.call("resolve", &format!("/ipfs/{root}/a")).await.unwrap();
+    assert_eq!(resolved.text.out, format!("/ipfs/{A}\n"));
+}
+
+#[tokio::test]
+async fn packs_directories() {
+    let fixture = Fixture::new().await;
+    let root = fixture.add_tree().await;
+    let told = fixture.call("get", &root).await.unwrap();
+    let mut archive = tar::Archive::new(&told.bytes[..]);
+    let names: Vec<String> = archive
+        .entries()
+        .unwrap()
+        .map(|entry| String::from_utf8(entry.unwrap().path_bytes().into_owned()).unwrap())
+        .collect();
+    let below = |name: &str| format!("{TREE}/{name}");
+    assert_eq!(names, ["", "a", "l", "sub/", "sub/b"].map(below));
+    let refused = fixture.call("get", &format!("{root} compress=true")).await.unwrap_err();
+    assert_eq!(refused.fault(), Fault::Request);
+    let packed = fixture.call("get", &format!("{root}/a compress=true")).await.unwrap();
+    let mut plain = Vec::new();
+    std::io::copy(&mut flate2::read::GzDecoder::new(&packed.bytes[..]), &mut plain).unwrap();
+    assert_eq!(plain, b"a\n");
+}
+
+#[tokio::test]
+async fn pins_come_and_go() {
+    let fixture = Fixture::new().await;
+    let root = fixture.add_tree().await;
+    let told = fixture.call("pin ls", &format!("{root} {A}")).await.unwrap();
+    let expected = [format!("{root} recursive"), format!("{A} indirect through {root}")];
+    let mut lines: Vec<&str> = told.text.out.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, expected);
+    let removed = fixture.call("pin rm", &root).await.unwrap();
+    assert_eq!(removed.text.out, format!("unpinned {root}\n"));
+    let again = fixture.call("pin rm", &root).await.unwrap_err();
+    assert!(again.message().contains("not pinned or pinned indirectly"), "{again}");
+    let added = fixture.call("pin add", &format!("{root} name=mine progress=true")).await.unwrap();
+    assert_eq!(added.values.last().unwrap()["Pins"][0], root.as_str());
+    let streamed = fixture.call("pin ls", "stream=true names=true type=recursive").await.unwrap();
+    assert_eq!(streamed.text.out, format!("{root} recursive mine\n"));
+    let absent = fixture.call("pin ls", &format!("{root} type=direct")).await.unwrap_err();
+    assert!(absent.message().contains("is not pinned"), "{absent}");
+}
+
+#[tokio::test]
+async fn single_blocks() {
+    let fixture = Fixture::new().await;
+    let file = |bytes: &'static [u8]| Some(entries(vec![AddEntry::file("", bytes)]));
+    let put = fixture.call_with("block put", "", file(b"raw\n")).await.unwrap();
+    let cid = put.values[0]["Key"].as_str().unwrap().to_owned();
+    assert_eq!(cid, "bafkreieoltxmuosdqe247ujxf2x6s2omyrcapghdpdmlr3jeeqxqe2tqj4");
+    let v0 = fixture.call_with("block put", "format=v0", file(b"raw\n")).await.unwrap();
+    assert!(v0.text.out.starts_with("Qm"), "{}", v0.text.out);
+    assert_eq!(fixture.call("block get", &cid).await.unwrap().bytes, b"raw\n");
+    let stat = fixture.call("block stat", &cid).await.unwrap();
+    assert_eq!(stat.text.out, format!("Key: {cid}\nSize: 4\n"));
+    let removed = fixture.call("block rm", &cid).await.unwrap();
+    assert_eq!(removed.text.out, format!("removed {cid}\n"));
+    let again = fixture.call("block rm", &cid).await.unwrap();
+    assert!(again.text.failed && again.text.talk.contains(&cid), "{:?}", again.text);
+    let missing = fixture.call_with("block put", "", None).await.unwrap_err();
+    assert_eq!(missing.message(), "file argument 'data' is required");
+}
+
+#[tokio::test]
+async fn configuration_is_read_and_changed() {
+    let fixture = Fixture::new().await;
+    fixture.call("config", "Datastore.StorageMax 5GB").await.unwrap();
+    let told = fixture.call("config", "Datastore.StorageMax").await.unwrap();
+    assert_eq!(told.text.out, "5GB\n");
+    fixture.call("config", "Foo.Bar true bool=true").await.unwrap();
+    let told = fixture.call("config", "Foo").await.unwrap();
+    assert_eq!(told.text.out, "{\n  \"Bar\": true\n}\n");
+    let shown = fixture.call("config show", "").await.unwrap();
+    assert!(!shown.text.out.contains("PrivKey"), "no secrets");
+    for key in ["Identity.PrivKey", "No.Such.Key"] {
+        assert!(fixture.call("config", key).await.is_err(), "{key}");
+    }
+    let profile = fixture.call("config profile apply", "lowpower dry-run=true").await.unwrap();
+    assert!(profile.values[0]["OldCfg"].is_object());
+}
+
+#[tokio::test]
+async fn errors_name_what_is_wrong() {
+    let fixture = Fixture::new().await;
+    let root = fixture.add_tree().await;
+    let missing = "QmZULkCELmmk5XNfCgTnCyFgAVxBRBXyDHGGMVoLFLiXEM";
+    let rows = [
+        ("cat", root.clone(), "this dag node is a directory"),
+        ("cat", format!("{root}/nofile"), "nofile"),
+        ("cat", missing.to_owned(), missing),
+        ("cat", "garbage".to_owned(), "garbage"),
+        ("cat", format!("{root}/a offset=-1"), "negative offset"),
+        ("swarm peers", String::new(), "online mode"),
+        ("ls", String::new(), "ipfs-path"),
+        ("cat", format!("{root}/a timeout=soon"), "invalid duration"),
+        ("version", "extra".to_owned(), "too many arguments"),
+    ];
+    for (command, line, expected) in rows {
+        let error = fixture.call(command, &line).await.unwrap_err();
+        assert!(error.message().contains(expected), "{command} {line}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn tells_who_it_is() {
+    let fixture = Fixture::new().await;
+    let id = fixture.call("id", "").await.unwrap();
+    let peer = id.values[0]["ID"].as_str().unwrap().to_owned();
+    assert_eq!(peer, fixture.node.identity().peer_id().to_string());
+    let told = fixture.call("id", "format=<id>\\n").await.unwrap();
+    assert_eq!(told.text.out, format!("{peer}\n"));
+    let cid = fixture.call("id", "peerid-base=base36").await.unwrap();
+    assert!(cid.values[0]["ID"].as_str().unwrap().starts_with("k51"), "{:?}", cid.values);
+}
