@@ -34,6 +34,8 @@ import * as raw from 'multiformats/codecs/raw'
 import { sha256 } from 'multiformats/hashes/sha2'
 
 const REQUEST_TIMEOUT = 60_000
+// A directory's entries that are fetched at the same time.
+const ENTRIES_AT_ONCE = 64
 
 const kinds = process.argv.length > 2 ? process.argv.slice(2) : ['tcp', 'ws']
 const listen = { tcp: '/ip4/127.0.0.1/tcp/0', ws: '/ip4/127.0.0.1/tcp/0/ws' }
@@ -102,9 +104,15 @@ async function get (cid, target, signal) {
     const links = kind.type === 'directory'
       ? dagPb.decode(await readBlock(cid, signal)).Links.map(link => ({ name: link.Name, cid: link.Hash }))
       : files.ls(cid, { signal })
+    let open = []
     for await (const entry of links) {
-      await get(parse(entry.cid), path.join(target, path.basename(entry.name)), signal)
+      open.push(get(parse(entry.cid), path.join(target, path.basename(entry.name)), signal))
+      if (open.length === ENTRIES_AT_ONCE) {
+        await Promise.all(open)
+        open = []
+      }
     }
+    await Promise.all(open)
   } else {
     await pipeline(files.cat(cid, { signal }), createWriteStream(target))
   }

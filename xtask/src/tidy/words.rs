@@ -53,7 +53,9 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
 }
 
 fn check_unfinished(text: &str, find: &mut impl FnMut(String)) {
-    for word in UNFINISHED.iter().filter(|word| has_word(text, word)) {
+    // A dash before it makes it part of a flag or of a boundary in a test.
+    let dashed = |word: &str| text.contains(&format!("-{word}"));
+    for word in UNFINISHED.iter().filter(|word| has_word(text, word) && !dashed(word)) {
         find(format!("{word}: what is missing stands in SHORTCOMINGS.md"));
     }
     for word in MACROS.iter().filter(|word| text.contains(*word)) {
@@ -144,6 +146,7 @@ mod tests {
             "struct Utility;",
             "struct Commonality;",
             "https://example.com/framework/",
+            concat!("b\"--XX", "X\\r\\n\""),
         ] {
             assert_eq!(count("src/a.rs", text), 0, "{text}");
         }
