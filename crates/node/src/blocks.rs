@@ -7,10 +7,15 @@
 //! Not here: who is asked for what (`cairn-network`).
 
 use cairn_block::{Block, BlockError, BlockStore, Cid};
+use cairn_dag::WalkOptions;
 use cairn_network::Session;
 use cairn_store::Store;
-use futures::StreamExt as _;
-use std::pin::pin;
+use futures::{
+    StreamExt as _,
+    future::{Either, select},
+};
+use std::{pin::pin, sync::Arc};
+use tokio::sync::Notify;
 use tracing::debug;
 
 /// Blocks that arrive together are kept in one batch of at most so many.
@@ -43,11 +48,32 @@ pub struct Blocks {
     reach: Reach,
     /// Fail where a fetched block cannot be kept, instead of passing it on.
     must_keep: bool,
+    /// Told of every batch in which something was asked of the network.
+    missed: Arc<Notify>,
 }
 
 impl Blocks {
     pub(crate) fn new(store: Store, reach: Reach) -> Self {
-        Self { store, reach, must_keep: false }
+        Self { store, reach, must_keep: false, missed: Arc::default() }
+    }
+
+    /// Runs `reader`, which goes through the DAG below `root` in order, and fetches ahead of it.
+    ///
+    /// Nothing is fetched before the reader has missed a block. From then on the whole DAG is
+    /// walked beside it, so that a tree of small files costs the network's delay once, and not
+    /// once a file. What cannot be had is left for the reader to find. Dropping the future stops
+    /// both.
+    pub async fn fetching_ahead<T>(&self, root: &Cid, reader: impl Future<Output = T>) -> T {
+        let ahead = pin!(async {
+            self.missed.notified().await;
+            let roots = std::slice::from_ref(root);
+            let walk = cairn_dag::walk(self.clone(), roots, WalkOptions::default());
+            walk.for_each(|visit| async move { drop(visit) }).await;
+        });
+        match select(pin!(reader), ahead).await {
+            Either::Left((answer, _)) => answer,
+            Either::Right(((), reader)) => reader.await,
+        }
     }
 
     /// Fails where a fetched block cannot be kept: for pins, which promise that it is.
@@ -98,6 +124,7 @@ impl BlockStore for Blocks {
         }
         let place = match &self.reach {
             Reach::Network(session) => {
+                self.missed.notify_one();
                 self.fetch(session, cids, &mut answers, &missing).await;
                 "locally or on the network"
             }

@@ -58,8 +58,9 @@ async fn run(call: Call) -> Result<(), RpcError> {
         content(&mut packer, call.blocks()?, &resolved.block, entry.len).await?;
     } else {
         let name = argument.trim_end_matches('/').rsplit('/').next().unwrap_or("").to_owned();
-        pack(&mut packer, call.blocks()?, Item { path: name, block: resolved.block, depth: 0 })
-            .await?;
+        let blocks = call.blocks()?;
+        let item = Item { path: name, block: resolved.block, depth: 0 };
+        blocks.fetching_ahead(&resolved.cid, pack(&mut packer, blocks.clone(), item)).await?;
         packer.end().await?;
     }
     packer.finish().await
