@@ -78,7 +78,7 @@ fn log_to_stderr(parsed: &Parsed) {
     };
     let default = match (debug, daemon) {
         (true, _) => "debug",
-        (false, true) => "warn,cairn=info,cairn_rpc=info,cairn_gateway=info,cairn_node=info",
+        (false, true) => "warn",
         (false, false) => "error",
     };
     let filter = EnvFilter::builder().with_env_var("CAIRN_LOG").try_from_env();

@@ -73,7 +73,7 @@ pub enum RepoError {
         found: u64,
     },
     /// Another process has it.
-    #[error("the repository at {path} is in use by another process", path = path.display())]
+    #[error("the repository at {path} is in use by another process (a daemon? `cairn shutdown` ends it)", path = path.display())]
     Locked {
         /// Where.
         path: PathBuf,
