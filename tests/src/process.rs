@@ -69,7 +69,7 @@ impl Running {
     ///
     /// # Panics
     ///
-    /// If the process ends or says nothing for [`PATIENCE`], with what it said until then.
+    /// If the process ends or says nothing for `PATIENCE`, with what it said until then.
     pub fn line(&mut self) -> String {
         match self.lines.recv_timeout(PATIENCE) {
             Ok(line) => {
