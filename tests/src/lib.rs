@@ -8,6 +8,7 @@
 
 #![expect(clippy::missing_panics_doc, reason = "for tests only: a panic is how they report")]
 
+pub mod hostile;
 pub mod http;
 pub mod tree;
 

@@ -1,6 +1,6 @@
 //! Bad input and bad luck: a clear failure that names the object, and nothing lost or wrong.
 
-use cairn_tests::{Daemon, Home, Outcome, http, say_skipped, tree};
+use cairn_tests::{Daemon, Home, Outcome, hostile, http, say_skipped, tree};
 use std::{
     ffi::OsStr,
     fs,
@@ -341,63 +341,6 @@ fn a_full_disk_stops_writes_and_nothing_else() {
     assert_eq!(daemon.stop().code(), Some(0));
 }
 
-/// Folders that no honest program makes, built by hand.
-mod hostile {
-    use cairn_tests::Home;
-
-    fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
-        assert!(bytes.len() < 128, "one byte of length is enough here");
-        let mut out = vec![(number << 3) | 2, bytes.len() as u8];
-        out.extend_from_slice(bytes);
-        out
-    }
-
-    /// A CIDv1 in base32 as bytes.
-    fn decode(cid: &str) -> Vec<u8> {
-        let alphabet = b"abcdefghijklmnopqrstuvwxyz234567";
-        let (mut bits, mut count, mut bytes) = (0_u32, 0, Vec::new());
-        for letter in cid.strip_prefix('b').expect("base32").bytes() {
-            let value = alphabet.iter().position(|of| *of == letter).expect("base32");
-            bits = (bits << 5) | value as u32;
-            count += 5;
-            if count >= 8 {
-                count -= 8;
-                bytes.push((bits >> count) as u8);
-            }
-        }
-        bytes
-    }
-
-    fn put(home: &Home, codec: &str, bytes: Vec<u8>) -> String {
-        home.run_with(["block", "put", "--cid-codec", codec], bytes).text()
-    }
-
-    /// A folder with `entries` (name, CID) as they are, in this order.
-    pub(crate) fn folder(home: &Home, entries: &[(&str, &str)]) -> String {
-        let mut node = Vec::new();
-        for (name, cid) in entries {
-            let mut link = field(1, &decode(cid));
-            link.extend(field(2, name.as_bytes()));
-            link.extend([3 << 3, 1]);
-            node.extend(field(2, &link));
-        }
-        node.extend(field(1, &[8, 1]));
-        put(home, "dag-pb", node)
-    }
-
-    /// A symlink to `target`.
-    pub(crate) fn symlink(home: &Home, target: &str) -> String {
-        let mut data = vec![8, 4];
-        data.extend(field(2, target.as_bytes()));
-        put(home, "dag-pb", field(1, &data))
-    }
-
-    /// A file with these few bytes.
-    pub(crate) fn file(home: &Home, text: &str) -> String {
-        put(home, "raw", text.as_bytes().to_vec())
-    }
-}
-
 #[test]
 fn get_never_writes_outside_its_target() {
     let home = Home::new();
@@ -420,6 +363,10 @@ fn get_never_writes_outside_its_target() {
         ("a symlink upwards, then a path through it", &[("x", &up), ("x/outside/new", &evil)]),
     ];
     let _daemon = home.daemon_with(&["--offline"]);
+    let honest = hostile::folder(&home, &[("folder", &inner), ("link", &link)]);
+    let target = home.path("honest");
+    home.run(["get".as_ref(), honest.as_ref(), "-o".as_ref(), target.as_os_str()]).text();
+    assert_eq!(tree::read(&target).len(), 4, "the same blocks make an honest folder");
     for (index, (name, entries)) in cases.iter().enumerate() {
         let root = hostile::folder(&home, entries);
         let target = home.path(&format!("targets/{index}"));
