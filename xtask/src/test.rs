@@ -22,6 +22,11 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
 
     let mut build = command::cargo();
     build.args(["build", "--locked", "--workspace", "--bins"]);
+    if !names_packages(args) {
+        // With the tests, so that cargo settles on the features that it tests with: otherwise
+        // it builds many dependencies twice.
+        build.arg("--tests");
+    }
     command::run(&mut build).context("could not build the binary")?;
     let binary = command::target_folder()?.join("debug/cairn");
 
