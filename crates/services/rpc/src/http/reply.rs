@@ -38,6 +38,8 @@ enum Encoding {
 pub(super) struct ReplyBody {
     whole: Option<Bytes>,
     rest: Option<Rest>,
+    /// How an answer that failed ends.
+    last: Option<Result<Frame<Bytes>, RpcError>>,
 }
 
 /// What is still to come of an answer.
@@ -50,7 +52,8 @@ struct Rest {
 impl ReplyBody {
     /// A body that is there already.
     pub(super) fn whole(bytes: impl Into<Bytes>) -> Self {
-        Self { whole: Some(bytes.into()).filter(|bytes| !bytes.is_empty()), rest: None }
+        let whole = Some(bytes.into()).filter(|bytes| !bytes.is_empty());
+        Self { whole, rest: None, last: None }
     }
 }
 
@@ -131,7 +134,8 @@ pub(super) async fn reply(
         Some(Output::Data(bytes)) => Some(bytes),
     };
     out.insert(TRAILER, HeaderValue::from_static("X-Stream-Error"));
-    response(out, ReplyBody { whole: whole.filter(|b| !b.is_empty()), rest: Some(rest) })
+    let whole = whole.filter(|bytes| !bytes.is_empty());
+    response(out, ReplyBody { whole, rest: Some(rest), last: None })
 }
 
 fn response(headers: HeaderMap, body: ReplyBody) -> Response<ReplyBody> {
@@ -206,7 +210,7 @@ impl Body for ReplyBody {
         if let Some(whole) = self.whole.take() {
             return Poll::Ready(Some(Ok(Frame::data(whole))));
         }
-        let Some(rest) = &mut self.rest else { return Poll::Ready(None) };
+        let Some(rest) = &mut self.rest else { return Poll::Ready(self.last.take()) };
         loop {
             let result = match Pin::new(&mut rest.answer).poll_next(context) {
                 Poll::Pending => return Poll::Pending,
@@ -225,20 +229,24 @@ impl Body for ReplyBody {
                 Err(error) => {
                     let trailers = rest.trailers;
                     self.rest = None;
-                    return Poll::Ready(Some(last_words(error, trailers)));
+                    self.last = Some(last_words(error, trailers));
+                    // What was said before goes out first: the server writes when the body
+                    // pauses, and throws away what it holds when the body fails.
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
                 }
             }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.whole.is_none() && self.rest.is_none()
+        self.whole.is_none() && self.rest.is_none() && self.last.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match (&self.whole, &self.rest) {
-            (Some(whole), None) => SizeHint::with_exact(whole.len() as u64),
-            (None, None) => SizeHint::with_exact(0),
+        match (&self.whole, &self.rest, &self.last) {
+            (Some(whole), None, None) => SizeHint::with_exact(whole.len() as u64),
+            (None, None, None) => SizeHint::with_exact(0),
             _ => SizeHint::default(),
         }
     }
