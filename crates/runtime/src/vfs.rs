@@ -92,6 +92,17 @@ pub trait Vfs: fmt::Debug + Send + Sync {
     ///
     /// What the system says.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Bytes that may still be written to the file system of the directory at `path`, or `None`
+    /// where nobody can tell.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    fn free_len(&self, path: &Path) -> io::Result<Option<u64>> {
+        let _ = path;
+        Ok(None)
+    }
 }
 
 /// An open file; all access is positioned, so that threads share it without a lock.
@@ -167,6 +178,17 @@ pub trait VfsFile: fmt::Debug + Send + Sync {
 
     /// Asks for the range to be written out soon, without waiting: a hint, never a promise.
     fn start_sync(&self, offset: u64, len: u64);
+
+    /// Gives the space of a range back to the file system; it then reads as zeros, and the
+    /// length stays. `false` where that cannot be done, and nothing is changed.
+    ///
+    /// # Errors
+    ///
+    /// What the system says; any part of the range may then be zeros.
+    fn punch(&self, offset: u64, len: u64) -> io::Result<bool> {
+        let _ = (offset, len);
+        Ok(false)
+    }
 
     /// Takes the file's lock for this process; `false` if another has it. Ends with the file.
     ///

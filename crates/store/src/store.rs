@@ -8,8 +8,9 @@
 //! Invariants: the index never points at bytes that are not written yet; a block whose flush was
 //! acknowledged survives any crash; nothing unverified leaves; readers take no lock that a writer
 //! holds while it does I/O. Deleting appends a tombstone, so a rebuild does not bring blocks back.
-//! Not here: the bytes (`store/record.rs`), which blocks may go (garbage collection).
+//! Not here: the bytes (`store/record.rs`), which blocks are in use (`cairn-node`).
 
+mod gc;
 mod index;
 mod list;
 mod read;
@@ -23,6 +24,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use gc::{Collection, Lease, Mark, SweepObserver, Swept};
 pub use list::List;
 
 use crate::StoreError;
@@ -89,6 +91,7 @@ struct Inner {
     /// Bytes ever appended by this process: the ticket that a flush waits for.
     written: AtomicU64,
     sync: GroupSync,
+    keepers: gc::Keepers,
     /// Set once a sync has failed; every write then answers with it.
     failed: OnceLock<StoreError>,
     corrupt: Mutex<HashSet<Place>>,
@@ -153,6 +156,7 @@ impl Store {
             opened_at: recovered.writer.position(),
             writer: Mutex::new(recovered.writer),
             sync: GroupSync::default(),
+            keepers: gc::Keepers::default(),
             failed: OnceLock::new(),
             corrupt: Mutex::default(),
             damage: Mutex::new(recovered.damage),

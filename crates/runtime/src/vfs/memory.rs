@@ -109,6 +109,12 @@ impl Tree {
         Ok(())
     }
 
+    fn give_room(&self, len: u64) {
+        let give = |room: u64| if room == u64::MAX { None } else { Some(room + len) };
+        // Without a limit there is nothing to give back.
+        let _unlimited = self.room.fetch_update(Ordering::SeqCst, Ordering::SeqCst, give);
+    }
+
     /// Takes up to `len` bytes of room; returns how many there were.
     fn take_room(&self, len: u64) -> u64 {
         let take =
@@ -178,6 +184,11 @@ impl Vfs for MemoryVfs {
 
     fn sync_dir(&self, _path: &Path) -> io::Result<()> {
         self.tree.sync()
+    }
+
+    fn free_len(&self, _path: &Path) -> io::Result<Option<u64>> {
+        let room = self.tree.room.load(Ordering::SeqCst);
+        Ok(if room == u64::MAX { None } else { Some(room) })
     }
 }
 
@@ -274,6 +285,7 @@ impl VfsFile for MemoryFile {
         self.allocate(len)?;
         match &mut *self.contents.lock() {
             Bytes::Plain(bytes) => {
+                self.tree.give_room((bytes.len() as u64).saturating_sub(len));
                 bytes.resize(usize::try_from(len).unwrap_or(usize::MAX), 0);
                 Ok(())
             }
@@ -289,7 +301,7 @@ impl VfsFile for MemoryFile {
         }
         let taken = self.tree.take_room(growth);
         if taken < growth {
-            self.tree.room.fetch_add(taken, Ordering::SeqCst);
+            self.tree.give_room(taken);
             return Err(io::ErrorKind::StorageFull.into());
         }
         contents.write(&[0], len - 1);
@@ -301,6 +313,14 @@ impl VfsFile for MemoryFile {
     }
 
     fn start_sync(&self, _offset: u64, _len: u64) {}
+
+    fn punch(&self, offset: u64, len: u64) -> io::Result<bool> {
+        let mut contents = self.contents.lock();
+        let end = (offset + len).min(contents.len());
+        let zeros = vec![0; usize::try_from(end.saturating_sub(offset)).unwrap_or_default()];
+        contents.write(&zeros, offset);
+        Ok(true)
+    }
 
     fn try_lock(&self) -> io::Result<bool> {
         let taken = !self.contents.locked.swap(true, Ordering::SeqCst);

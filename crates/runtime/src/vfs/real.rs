@@ -77,6 +77,13 @@ impl Vfs for RealVfs {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         File::open(path)?.sync_all()
     }
+
+    #[cfg(unix)]
+    fn free_len(&self, path: &Path) -> io::Result<Option<u64>> {
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let stat = rustix::fs::statvfs(path)?;
+        Ok(Some(stat.f_bavail.saturating_mul(stat.f_frsize)))
+    }
 }
 
 impl VfsFile for RealFile {
@@ -177,6 +184,16 @@ impl VfsFile for RealFile {
         }
         #[cfg(not(target_os = "linux"))]
         let _ = (offset, len);
+    }
+
+    #[cfg(target_os = "linux")]
+    fn punch(&self, offset: u64, len: u64) -> io::Result<bool> {
+        use rustix::{fs::FallocateFlags, io::Errno};
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        match rustix::fs::fallocate(&self.0, flags, offset, len) {
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(false),
+            answer => Ok(answer.map(|()| true)?),
+        }
     }
 
     fn try_lock(&self) -> io::Result<bool> {

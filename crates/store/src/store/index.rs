@@ -14,24 +14,30 @@
 //!
 //! Invariants: the fingerprint only finds candidates, the multihash in the record decides; it is
 //! keyed, so nobody outside can make blocks that collide. One writer (under the store's writer
-//! lock), any number of readers. At most 32 bytes a block once past [`SMALL_COUNT`] blocks. A
-//! page whose check fails is reported, and the table is rebuilt from the packs.
+//! lock), any number of readers. At most 32 bytes a block, but for the smallest tables. A page
+//! whose check fails is reported, and the table is rebuilt from the packs.
 //! Not here: the rebuild and the checkpoints (`recover.rs`, `sync.rs`).
 
+mod bits;
 mod header;
+mod keep;
 mod page;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use header::{Position, State};
+pub(crate) use keep::Hold;
+pub use keep::Mark;
 
 use crate::StoreError;
+use bits::Bits;
 use cairn_block::Multihash;
 use cairn_runtime::{Create, Map, Vfs, VfsFile};
 use header::PAGE_LEN;
 use page::{ENTRY_COUNT, PAGE_WORDS};
 use std::{
+    collections::HashSet,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -39,7 +45,7 @@ use std::{
     },
 };
 
-/// Up to this many entries the table may be sparser than 32 bytes a block, and grows unsynced.
+/// Up to this many entries the table grows without being synced.
 const SMALL_COUNT: u64 = 128 * 1024;
 
 /// Pages of entries in a new table.
@@ -103,8 +109,14 @@ pub(crate) struct Index {
     used: AtomicU64,
     /// A bit a page: its check held when it was first looked at.
     checked: Box<[AtomicU64]>,
-    /// A bit a slot: the record's data was hashed since the start.
-    verified: Box<[AtomicU64]>,
+    /// The record's data was hashed since the start.
+    verified: Bits,
+    /// What a collection has found to be in use, see `gc.rs`.
+    marked: Bits,
+    /// Written or asked to stay since the last collection began.
+    touched: Bits,
+    /// Touched before that, while a lease that is still held was held.
+    held: Bits,
 }
 
 impl Index {
@@ -165,8 +177,8 @@ impl Index {
         map: Map,
         (pages, seeds): (u64, [u64; 2]),
     ) -> Self {
-        let bits = |count: u64| (0..count.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
         let slot_count = pages * ENTRY_COUNT;
+        let bits = || Bits::new(slot_count);
         Self {
             path: path.to_owned(),
             file,
@@ -175,8 +187,11 @@ impl Index {
             seeds,
             live: AtomicU64::new(0),
             used: AtomicU64::new(0),
-            checked: bits(pages),
-            verified: bits(slot_count),
+            checked: (0..pages.div_ceil(64)).map(|_| AtomicU64::new(0)).collect(),
+            verified: bits(),
+            marked: bits(),
+            touched: bits(),
+            held: bits(),
         }
     }
 
@@ -271,7 +286,8 @@ impl Index {
             let old = page::entry(self.map.words(), slot)[1].load(Ordering::Relaxed);
             if old == PLACE_NEVER || old == PLACE_DELETED {
                 page::write(self.map.words(), slot, (fingerprint, place.0));
-                self.set_verified(slot, false);
+                self.verified.set(slot, false);
+                self.touched.set(slot, true);
                 self.live.fetch_add(1, Ordering::Relaxed);
                 self.used.fetch_add(u64::from(old == PLACE_NEVER), Ordering::Relaxed);
                 return Ok(());
@@ -283,42 +299,51 @@ impl Index {
 
     /// Points an entry at another record of the same block. Writer only.
     pub(crate) fn replace(&self, slot: u64, place: Place) {
+        self.relocate(slot, place);
+        self.verified.set(slot, false);
+        self.touched.set(slot, true);
+    }
+
+    /// Points an entry at a copy of its record, of which the same is known. Writer only.
+    pub(crate) fn relocate(&self, slot: u64, place: Place) {
         let print = page::entry(self.map.words(), slot)[0].load(Ordering::Relaxed);
         page::write(self.map.words(), slot, (print, place.0));
-        self.set_verified(slot, false);
     }
 
     /// Marks an entry deleted. Writer only.
     pub(crate) fn remove(&self, slot: u64) {
         let print = page::entry(self.map.words(), slot)[0].load(Ordering::Relaxed);
         page::write(self.map.words(), slot, (print, PLACE_DELETED));
-        self.set_verified(slot, false);
+        for bits in self.bits() {
+            bits.set(slot, false);
+        }
         self.live.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Whether the record in `slot` was hashed since the start.
-    pub(crate) fn is_verified(&self, slot: u64) -> bool {
-        let word = self.verified[(slot / 64) as usize].load(Ordering::Relaxed);
-        word >> (slot % 64) & 1 == 1
+    /// Whether the record that was found was hashed since the start, and is still the block's.
+    pub(crate) fn is_verified(&self, found: Found) -> bool {
+        self.verified.get(found.slot) && self.points_at(found)
     }
 
     /// Remembers that the record was hashed, if the slot still points at it.
     pub(crate) fn note_verified(&self, found: Found) {
-        self.set_verified(found.slot, true);
-        let [_, place] = page::entry(self.map.words(), found.slot);
-        if place.load(Ordering::Acquire) != found.place.0 {
-            self.set_verified(found.slot, false);
+        if !self.points_at(found) {
+            return;
+        }
+        self.verified.set(found.slot, true);
+        if !self.points_at(found) {
+            self.verified.set(found.slot, false);
         }
     }
 
-    fn set_verified(&self, slot: u64, verified: bool) {
-        let word = &self.verified[(slot / 64) as usize];
-        let bit = 1 << (slot % 64);
-        if verified {
-            word.fetch_or(bit, Ordering::Relaxed);
-        } else {
-            word.fetch_and(!bit, Ordering::Relaxed);
-        }
+    /// Whether the slot still points where it did.
+    pub(crate) fn points_at(&self, found: Found) -> bool {
+        let [_, place] = page::entry(self.map.words(), found.slot);
+        place.load(Ordering::Acquire) == found.place.0
+    }
+
+    fn bits(&self) -> [&Bits; 4] {
+        [&self.verified, &self.marked, &self.touched, &self.held]
     }
 
     /// Makes a larger table with the same entries, beside this one; `more` are to follow.
@@ -331,8 +356,7 @@ impl Index {
         more: u64,
     ) -> Result<Result<Self, Garbled>, StoreError> {
         let count = self.live() + more;
-        let target = (count * 4).min(SMALL_COUNT * 15 / 8).max(count * 15 / 8);
-        let new = Self::create_with(vfs, &self.path, (target, self.seeds))?;
+        let new = Self::create_with(vfs, &self.path, (count * 15 / 8, self.seeds))?;
         for slot in 0..self.slot_count {
             if self.check_page(slot / ENTRY_COUNT).is_err() {
                 return Ok(Err(Garbled));
@@ -340,9 +364,10 @@ impl Index {
             let [print, place] = page::entry(self.map.words(), slot);
             let (print, place) = (print.load(Ordering::Relaxed), place.load(Ordering::Relaxed));
             if place > PLACE_DELETED {
-                let verified = self.is_verified(slot);
-                let slot = new.copy_in(print, place);
-                new.set_verified(slot, verified);
+                let copy = new.copy_in(print, place);
+                for (old, new) in self.bits().into_iter().zip(new.bits()) {
+                    new.set(copy, old.get(slot));
+                }
             }
         }
         // Nothing is gained by a table that will be read anew from the start in any case.
@@ -366,8 +391,12 @@ impl Index {
     }
 
     /// After a crash: marks entries from `position` on as deleted, so that reading the packs from
-    /// there adds them again, and counts the others.
-    pub(crate) fn forget_from(&self, position: Position) -> Result<(), Garbled> {
+    /// there adds them again, and those in `emptied` packs; counts the others.
+    pub(crate) fn forget_from(
+        &self,
+        position: Position,
+        emptied: &HashSet<u32>,
+    ) -> Result<(), Garbled> {
         let (mut live, mut used) = (0, 0);
         let words = self.map.words();
         for slot in 0..self.slot_count {
@@ -375,7 +404,9 @@ impl Index {
             let [print, place] = page::entry(words, slot);
             let place = place.load(Ordering::Relaxed);
             used += u64::from(place != PLACE_NEVER);
-            if place > PLACE_DELETED && Place(place).position() >= position {
+            let gone =
+                |place: Place| place.position() >= position || emptied.contains(&place.segment());
+            if place > PLACE_DELETED && gone(Place(place)) {
                 page::write(words, slot, (print.load(Ordering::Relaxed), PLACE_DELETED));
             } else {
                 live += u64::from(place > PLACE_DELETED);

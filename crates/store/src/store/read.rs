@@ -24,6 +24,9 @@ const SPAN_LEN_MAX: u64 = 4 * 1024 * 1024;
 /// Records no further apart than this are read with one call; less than a page fault costs.
 const SPAN_GAP_MAX: u64 = 4096;
 
+/// How often a block is read again that was moved while it was read.
+const RETRY_COUNT: usize = 3;
+
 type Answer = Result<Option<Block>, BlockError>;
 
 /// What the index and the record's header say about a multihash.
@@ -57,6 +60,16 @@ struct Unverified {
 impl Inner {
     /// Looks up a multihash and reads its record's header.
     pub(super) fn locate(&self, index: &Index, hash: &Multihash) -> Result<Located, Fault> {
+        match self.locate_in(index, hash)? {
+            Located::Broken { .. } | Located::Stale { .. } => {
+                // A collection may have moved it between the two looks; its entry came first.
+                self.locate_in(&self.index(), hash)
+            }
+            located => Ok(located),
+        }
+    }
+
+    fn locate_in(&self, index: &Index, hash: &Multihash) -> Result<Located, Fault> {
         let fingerprint = index.fingerprint(hash);
         let mut located = Located::Absent;
         let mut after = None;
@@ -87,7 +100,7 @@ impl Inner {
     fn segment_of(&self, found: Found) -> Result<Option<Arc<Segment>>, StoreError> {
         match self.segments.open(found.place.segment())? {
             Opened::Whole(segment) => Ok(Some(segment)),
-            Opened::Missing | Opened::Damaged => Ok(None),
+            Opened::Emptied(_) | Opened::Missing | Opened::Damaged => Ok(None),
         }
     }
 
@@ -107,11 +120,35 @@ impl Inner {
     }
 
     pub(super) fn read_many(&self, cids: &[Cid]) -> Vec<Answer> {
+        let mut answers = self.read_once(cids);
+        for (cid, answer) in cids.iter().zip(&mut answers) {
+            for _ in 0..RETRY_COUNT {
+                if !matches!(answer, Err(BlockError::Corrupt { .. })) || !self.has_changed(cid) {
+                    break;
+                }
+                *answer = self.read_once(std::slice::from_ref(cid)).pop().unwrap_or(Ok(None));
+            }
+        }
+        answers
+    }
+
+    fn read_once(&self, cids: &[Cid]) -> Vec<Answer> {
         let answers = self.with_index(|index| self.read_with(index, cids));
         answers.unwrap_or_else(|error| {
             let error = BlockError::from(error);
             cids.iter().map(|_| Err(error.clone())).collect()
         })
+    }
+
+    /// Whether a block that was just found corrupt has another record by now, or none: what was
+    /// read may have been given back in between.
+    fn has_changed(&self, cid: &Cid) -> bool {
+        let located = self.with_index(|index| self.locate(index, cid.multihash()));
+        match located {
+            Ok(Located::Here { found, .. }) => !self.is_corrupt(found.place),
+            Ok(Located::Absent) => true,
+            _ => false,
+        }
     }
 
     fn read_with(&self, index: &Index, cids: &[Cid]) -> Result<Vec<Answer>, Fault> {
@@ -230,7 +267,10 @@ impl Inner {
         (answers, unverified): (&mut [Answer], &mut Vec<Unverified>),
     ) {
         let &Wanted { at, found } = wanted;
-        if index.is_verified(found.slot) && !self.is_corrupt(found.place) {
+        // Asked after reading: an entry that is still there was not collected before, and its
+        // bytes are what was hashed.
+        let current = std::ptr::eq(index, &raw const *self.index());
+        if current && index.is_verified(found) && !self.is_corrupt(found.place) {
             answers[at] = Ok(Some(Block::verified_before(cid.clone(), data)));
         } else {
             unverified.push(Unverified { at, found, data });

@@ -4,7 +4,7 @@
 //! segment   header, then records without gaps, up to 256 MiB; blocks/000001.pack and so on
 //! header    two equal halves of 32 bytes, so that one damaged sector does not lose the salt:
 //!            0  8  "cairnpk" and the format number, 1
-//!            8  4  segment number          12  4  zero
+//!            8  4  segment number          12  4  flags: 1 emptied, 2 holds tombstones
 //!           16  8  salt, random            24  4  zero
 //!           28  4  CRC-32 of the 28 bytes before
 //! record     0  4  "cRec"
@@ -17,7 +17,8 @@
 //!           20  n  multihash: varint code, varint length, digest
 //!         20+n  …  data
 //! ```
-//! Numbers are little-endian. A footer's data is to list the other records of its segment.
+//! Numbers are little-endian. A footer's data is to list the other records of its segment. The
+//! segment's flags are the only bytes that are ever changed in place; one sector holds them.
 //!
 //! Invariants: the CRC guards the header only, since the multihash guards the data better; salt
 //! and position are under it, so a pack kept as a block inside a pack never looks like records
@@ -62,6 +63,21 @@ pub(crate) struct SegmentId {
     pub(crate) salt: u64,
 }
 
+/// What a segment's header says besides its name; changed in place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct SegmentFlags(u32);
+
+impl SegmentFlags {
+    /// Nothing in the segment counts any more: its space is being given back, or has been.
+    pub(crate) const EMPTIED: Self = Self(1);
+    /// There are tombstones in it, which must outlive what they delete.
+    pub(crate) const TOMBSTONES: Self = Self(2);
+
+    pub(crate) fn contains(self, flags: Self) -> bool {
+        self.0 & flags.0 == flags.0
+    }
+}
+
 /// Why a segment's header could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SegmentHeaderError {
@@ -73,11 +89,12 @@ pub(crate) enum SegmentHeaderError {
 
 impl SegmentId {
     /// Lays out the header.
-    pub(crate) fn encode(self) -> [u8; SEGMENT_HEADER_LEN] {
+    pub(crate) fn encode(self, flags: SegmentFlags) -> [u8; SEGMENT_HEADER_LEN] {
         let mut half = [0; SEGMENT_HALF_LEN];
         half[..7].copy_from_slice(&SEGMENT_MAGIC);
         half[7] = SEGMENT_FORMAT;
         half[8..12].copy_from_slice(&self.number.to_le_bytes());
+        half[12..16].copy_from_slice(&flags.0.to_le_bytes());
         half[16..24].copy_from_slice(&self.salt.to_le_bytes());
         let check = crc32fast::hash(&half[..28]);
         half[28..].copy_from_slice(&check.to_le_bytes());
@@ -88,7 +105,10 @@ impl SegmentId {
     }
 
     /// Reads a header whose file is named `number`.
-    pub(crate) fn decode(header: &[u8], number: u32) -> Result<Self, SegmentHeaderError> {
+    pub(crate) fn decode(
+        header: &[u8],
+        number: u32,
+    ) -> Result<(Self, SegmentFlags), SegmentHeaderError> {
         let halves = header.chunks_exact(SEGMENT_HALF_LEN).take(2);
         let whole = halves.filter(|half| {
             u32_at(half, 28) == crc32fast::hash(&half[..28]) && half[..7] == SEGMENT_MAGIC
@@ -98,7 +118,8 @@ impl SegmentId {
                 return Err(SegmentHeaderError::Newer(half[7]));
             }
             if u32_at(half, 8) == number {
-                return Ok(Self { number, salt: u64_at(half, 16) });
+                let id = Self { number, salt: u64_at(half, 16) };
+                return Ok((id, SegmentFlags(u32_at(half, 12))));
             }
         }
         Err(SegmentHeaderError::Damaged)
@@ -221,7 +242,9 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Record, RecordKind, SEGMENT_HEADER_LEN, SegmentHeaderError, SegmentId};
+    use super::{
+        Record, RecordKind, SEGMENT_HEADER_LEN, SegmentFlags, SegmentHeaderError, SegmentId,
+    };
     use cairn_hash::Multihash;
 
     const SEGMENT: SegmentId = SegmentId { number: 7, salt: 0x0123_4567_89ab_cdef };
@@ -235,13 +258,14 @@ mod tests {
 
     #[test]
     fn a_segment_header_survives_the_loss_of_either_half() {
-        let header = SEGMENT.encode();
-        assert_eq!(SegmentId::decode(&header, 7), Ok(SEGMENT));
+        let flags = SegmentFlags::TOMBSTONES;
+        let header = SEGMENT.encode(flags);
+        assert_eq!(SegmentId::decode(&header, 7), Ok((SEGMENT, flags)));
         assert_eq!(SegmentId::decode(&header, 8), Err(SegmentHeaderError::Damaged), "misnamed");
         for at in 0..SEGMENT_HEADER_LEN {
             let mut broken = header;
             broken[at] ^= 0x10;
-            assert_eq!(SegmentId::decode(&broken, 7), Ok(SEGMENT), "{at}");
+            assert_eq!(SegmentId::decode(&broken, 7), Ok((SEGMENT, flags)), "{at}");
             broken[(at + 32) % 64] ^= 1;
             assert_eq!(SegmentId::decode(&broken, 7), Err(SegmentHeaderError::Damaged), "{at}");
         }
@@ -252,7 +276,7 @@ mod tests {
 
     #[test]
     fn a_newer_segment_is_named_as_such() {
-        let mut header = SEGMENT.encode();
+        let mut header = SEGMENT.encode(SegmentFlags::default());
         for half in header.chunks_exact_mut(32) {
             half[7] = 9;
             let check = crc32fast::hash(&half[..28]);

@@ -20,7 +20,7 @@ use super::{
 use crate::StoreError;
 use bytes::Bytes;
 use cairn_block::{Block, BlockError, Cid, Multihash, codec};
-use std::{path::Path, sync::Arc};
+use std::{collections::HashSet, path::Path, sync::Arc};
 use tracing::{info, warn};
 
 /// Bytes of data that are hashed together.
@@ -54,7 +54,7 @@ pub(super) fn open(segments: &Segments, index_path: &Path) -> Result<Recovered, 
         let writer = Writer::new(last, start.segment(), Vec::new());
         return Ok(Recovered { index, writer, damage });
     }
-    if index.forget_from(start) == Err(Garbled) {
+    if index.forget_from(start, &emptied(segments, &numbers)?) == Err(Garbled) {
         warn!(path = %index_path.display(), "the index is damaged, reading the packs");
         return reopen(segments, Replay::from_packs(segments, index_path, &numbers)?, damage);
     }
@@ -113,6 +113,10 @@ fn trusted(
         return Ok(Some((index, checkpoint)));
     }
     let number = checkpoint.segment();
+    // A collection may empty the pack that the checkpoint is in: the index still has all before.
+    if matches!(segments.open(number)?, Opened::Emptied(id) if id.salt == salt) {
+        return Ok(Some((index, checkpoint)));
+    }
     if let Opened::Whole(segment) = segments.open(number)?
         && segment.id.salt == salt
     {
@@ -139,7 +143,7 @@ fn end_is_at(
     }
     match segments.open(last)? {
         Opened::Whole(segment) => Ok(segment.len()? == position.offset()),
-        Opened::Missing | Opened::Damaged => Ok(false),
+        Opened::Emptied(_) | Opened::Missing | Opened::Damaged => Ok(false),
     }
 }
 
@@ -192,6 +196,18 @@ fn remove_unbegun(segments: &Segments) -> Result<Vec<u32>, StoreError> {
         numbers.pop();
     }
     Ok(numbers)
+}
+
+/// The packs that a collection has emptied, or was emptying when it was interrupted.
+fn emptied(segments: &Segments, numbers: &[u32]) -> Result<HashSet<u32>, StoreError> {
+    let mut emptied = HashSet::new();
+    for &number in numbers {
+        if matches!(segments.open(number)?, Opened::Emptied(_)) {
+            segments.empty_again(number)?;
+            emptied.insert(number);
+        }
+    }
+    Ok(emptied)
 }
 
 /// Names the packs whose numbers are skipped.
@@ -258,7 +274,7 @@ impl<'a> Replay<'a> {
             let is_last = Some(&number) == numbers.last();
             match self.segments.open(number)? {
                 Opened::Whole(segment) => self.read(&segment, is_last)?,
-                Opened::Missing => {}
+                Opened::Missing | Opened::Emptied(_) => {}
                 Opened::Damaged => {
                     self.last_is_damaged = is_last;
                     self.lost(

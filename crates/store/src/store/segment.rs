@@ -6,7 +6,7 @@
 //! Invariant: at most [`OPEN_COUNT_MAX`] files are kept here; readers hold their own handle.
 //! Not here: what is in them (`record.rs`), which one is written to (`writer.rs`).
 
-use super::record::{SEGMENT_HEADER_LEN, SegmentHeaderError, SegmentId};
+use super::record::{SEGMENT_HEADER_LEN, SegmentFlags, SegmentHeaderError, SegmentId};
 use crate::StoreError;
 use cairn_runtime::{Create, Vfs, VfsFile};
 use std::{
@@ -14,7 +14,10 @@ use std::{
     hash::{BuildHasher as _, Hasher as _, RandomState},
     io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 /// Most segments kept open for reading: 32 GiB of packs.
@@ -29,6 +32,7 @@ pub(crate) struct Segment {
     pub(crate) id: SegmentId,
     pub(crate) path: PathBuf,
     pub(crate) file: Arc<dyn VfsFile>,
+    has_tombstones: AtomicBool,
 }
 
 /// The directory of packs.
@@ -50,6 +54,8 @@ struct Cache {
 pub(crate) enum Opened {
     /// A readable segment.
     Whole(Arc<Segment>),
+    /// A segment whose contents were given up.
+    Emptied(SegmentId),
     /// No file of that number.
     Missing,
     /// A file without a readable header.
@@ -101,8 +107,10 @@ impl Segments {
             return Ok(Opened::Damaged);
         }
         match SegmentId::decode(&header, number) {
-            Ok(id) => {
-                let segment = Arc::new(Segment { id, path, file });
+            Ok((id, flags)) if flags.contains(SegmentFlags::EMPTIED) => Ok(Opened::Emptied(id)),
+            Ok((id, flags)) => {
+                let has_tombstones = flags.contains(SegmentFlags::TOMBSTONES).into();
+                let segment = Arc::new(Segment { id, path, file, has_tombstones });
                 self.remember(&segment);
                 Ok(Opened::Whole(segment))
             }
@@ -123,14 +131,38 @@ impl Segments {
         let id = SegmentId { number, salt: random() };
         let file = self.vfs.open(&path, Create::New);
         let file = file.map_err(|source| StoreError::io("create", &path, source))?;
-        if let Err(source) = file.write_all_at(&id.encode(), 0) {
+        if let Err(source) = file.write_all_at(&id.encode(SegmentFlags::default()), 0) {
             // A file without a whole header is removed by the next start in any case.
             drop(self.vfs.remove(&path));
             return Err(StoreError::io("create", &path, source));
         }
-        let segment = Arc::new(Segment { id, path, file });
+        let segment = Arc::new(Segment { id, path, file, has_tombstones: false.into() });
         self.remember(&segment);
         Ok(segment)
+    }
+
+    /// Gives a segment's space back, leaving its header, so that its number is not missed and
+    /// never used again.
+    ///
+    /// Needs no space itself. From the sync in the middle on, nothing in it counts.
+    pub(crate) fn empty(&self, segment: &Segment) -> Result<(), StoreError> {
+        let header = segment.id.encode(SegmentFlags::EMPTIED);
+        let emptied = segment.file.write_all_at(&header, 0);
+        let emptied = emptied.and_then(|()| segment.file.sync_data());
+        let emptied = emptied.and_then(|()| segment.file.set_len(SEGMENT_HEADER_LEN as u64));
+        self.cache().open.remove(&segment.id.number);
+        emptied.map_err(|source| StoreError::io("empty", &segment.path, source))
+    }
+
+    /// Finishes what [`Segments::empty`] began before a crash.
+    pub(crate) fn empty_again(&self, number: u32) -> Result<(), StoreError> {
+        let path = self.path(number);
+        let cut = || {
+            let file = self.vfs.open(&path, Create::Never)?;
+            let len = SEGMENT_HEADER_LEN as u64;
+            if file.len()? > len { file.set_len(len) } else { Ok(()) }
+        };
+        cut().map_err(|source| StoreError::io("empty", &path, source))
     }
 
     /// Removes a segment's file.
@@ -163,6 +195,22 @@ impl Segments {
 }
 
 impl Segment {
+    pub(crate) fn has_tombstones(&self) -> bool {
+        self.has_tombstones.load(Ordering::Acquire)
+    }
+
+    /// Notes in the header that tombstones follow; durable with the next sync of the file.
+    pub(crate) fn note_tombstones(&self) -> Result<(), StoreError> {
+        if self.has_tombstones() {
+            return Ok(());
+        }
+        let header = self.id.encode(SegmentFlags::TOMBSTONES);
+        let noted = self.file.write_all_at(&header, 0);
+        noted.map_err(|source| StoreError::io("write", &self.path, source))?;
+        self.has_tombstones.store(true, Ordering::Release);
+        Ok(())
+    }
+
     pub(crate) fn len(&self) -> Result<u64, StoreError> {
         self.file.len().map_err(|source| StoreError::io("measure", &self.path, source))
     }

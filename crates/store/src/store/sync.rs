@@ -29,7 +29,8 @@ const BEHIND_LEN_MAX: u64 = 2 * SEGMENT_LEN_MAX;
 pub(super) struct GroupSync {
     progress: Mutex<Progress>,
     ended: Condvar,
-    checkpoint: Mutex<()>,
+    /// Held by whoever makes a checkpoint, and by a collection while there must be none.
+    pub(super) checkpoint: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -105,7 +106,7 @@ impl Inner {
     /// Brings the index file up to date on disk when it has fallen far behind the packs.
     ///
     /// Failing is no harm: the old checkpoint stays valid.
-    fn checkpoint_if_due(&self) {
+    pub(super) fn checkpoint_if_due(&self) {
         let Ok(_one_at_a_time) = self.sync.checkpoint.try_lock() else { return };
         let index = self.index();
         let (durable, (checkpoint, _)) = (index.durable(), index.checkpoint());
@@ -130,6 +131,7 @@ impl Inner {
         if !self.writer().noted_dirty() && self.index().state() == State::Clean {
             return Ok(());
         }
+        let _checkpoint = self.sync.checkpoint.lock().unwrap_or_else(PoisonError::into_inner);
         self.flush()?;
         let mut writer = self.writer();
         if writer.written() != self.written.load(Ordering::Acquire) || self.writable().is_err() {

@@ -16,38 +16,38 @@ use std::{
     sync::Arc,
 };
 
-fn root() -> &'static Path {
+pub(super) fn root() -> &'static Path {
     Path::new("/r")
 }
 
-fn memory() -> MemoryVfs {
+pub(super) fn memory() -> MemoryVfs {
     let vfs = MemoryVfs::default();
     vfs.create_dir(root(), true).unwrap();
     vfs
 }
 
-fn open(vfs: &MemoryVfs) -> Store {
+pub(super) fn open(vfs: &MemoryVfs) -> Store {
     Store::open(Arc::new(vfs.clone()), root()).unwrap()
 }
 
 /// A block that only this number makes, of `len` bytes and eight more.
-fn block(number: u64, len: usize) -> Block {
+pub(super) fn block(number: u64, len: usize) -> Block {
     let mut data = number.to_le_bytes().to_vec();
     data.extend_from_slice(&Random::new(number).bytes(len));
     Block::sha2_256(codec::RAW, data.into())
 }
 
-fn cids(blocks: &[Block]) -> Vec<Cid> {
+pub(super) fn cids(blocks: &[Block]) -> Vec<Cid> {
     blocks.iter().map(|block| block.cid().clone()).collect()
 }
 
 /// The block's answer, alone: `None` if absent.
-fn get(store: &Store, block: &Block) -> Result<Option<Block>, BlockError> {
+pub(super) fn get(store: &Store, block: &Block) -> Result<Option<Block>, BlockError> {
     store.read_many(&[block.cid().clone()]).remove(0)
 }
 
 #[track_caller]
-fn assert_has(store: &Store, blocks: &[Block]) {
+pub(super) fn assert_has(store: &Store, blocks: &[Block]) {
     for (answer, block) in store.read_many(&cids(blocks)).into_iter().zip(blocks) {
         // The bytes themselves would fill the report.
         assert!(answer.unwrap().as_ref() == Some(block), "{}", block.cid());
@@ -56,7 +56,7 @@ fn assert_has(store: &Store, blocks: &[Block]) {
     assert_eq!(store.lens(&cids(blocks)).unwrap(), lens);
 }
 
-fn listed(store: &Store) -> BTreeMap<Multihash, u64> {
+pub(super) fn listed(store: &Store) -> BTreeMap<Multihash, u64> {
     let mut all = BTreeMap::new();
     for entry in store.list() {
         let (hash, len) = entry.unwrap();
@@ -65,12 +65,12 @@ fn listed(store: &Store) -> BTreeMap<Multihash, u64> {
     all
 }
 
-fn names(blocks: &[Block]) -> BTreeMap<Multihash, u64> {
+pub(super) fn names(blocks: &[Block]) -> BTreeMap<Multihash, u64> {
     let name = |block: &Block| (block.cid().multihash().clone(), block.data().len() as u64);
     blocks.iter().map(name).collect()
 }
 
-fn pack(number: u32) -> std::path::PathBuf {
+pub(super) fn pack(number: u32) -> std::path::PathBuf {
     root().join(format!("blocks/{number:06}.pack"))
 }
 

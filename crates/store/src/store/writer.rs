@@ -27,7 +27,7 @@ use std::{
 pub(super) const UNSYNCED_COUNT_MAX: usize = 2;
 
 /// Most records that one write takes; each is two parts, and a system call takes 1024.
-const BATCH_COUNT_MAX: usize = 512;
+pub(super) const BATCH_COUNT_MAX: usize = 512;
 
 /// After so many bytes the system is asked to start writing them out.
 const START_SYNC_LEN: u64 = 8 * 1024 * 1024;
@@ -70,8 +70,16 @@ struct Laid<'a> {
     header_len: usize,
     data: &'a [u8],
     place: Place,
-    fingerprint: Fingerprint,
-    replaces: Option<Found>,
+    then: Then,
+}
+
+/// What the index is told of a record that was written.
+#[derive(Debug, Clone, Copy)]
+enum Then {
+    Insert(Fingerprint),
+    Replace(Found),
+    /// It is a copy, to which the index is pointed when it is durable.
+    Nothing,
 }
 
 impl Writer {
@@ -109,6 +117,16 @@ impl Writer {
         self.noted_dirty
     }
 
+    /// Gives the current pack up; the next write begins another one.
+    pub(super) fn give_up_segment(&mut self) -> Option<Arc<Segment>> {
+        self.segment.take()
+    }
+
+    /// The number of the current pack.
+    pub(super) fn number(&self) -> Option<u32> {
+        self.segment.as_ref().map(|segment| segment.id.number)
+    }
+
     pub(super) fn note_clean(&mut self) {
         self.noted_dirty = false;
     }
@@ -133,7 +151,7 @@ impl Writer {
     }
 
     /// Before the first write: notes on disk that the index may get ahead of its checkpoint.
-    fn note_dirty(&mut self, index: &Index) -> Result<(), StoreError> {
+    pub(super) fn note_dirty(&mut self, index: &Index) -> Result<(), StoreError> {
         if !self.noted_dirty {
             let was_clean = index.state() == State::Clean;
             index.set_state(State::Dirty);
@@ -184,24 +202,17 @@ impl Inner {
             if block.cid().inlined().is_some() || !seen.insert(hash) {
                 continue;
             }
-            let fingerprint = index.fingerprint(hash);
-            let replaces = match self.locate(index, hash)? {
-                Located::Absent => None,
-                Located::Here { found, .. } if !self.is_corrupt(found.place) => continue,
+            let then = match self.locate(index, hash)? {
+                Located::Absent => Then::Insert(index.fingerprint(hash)),
+                Located::Here { found, .. } if !self.is_corrupt(found.place) => {
+                    index.touch(found.slot);
+                    continue;
+                }
                 Located::Here { found, .. }
                 | Located::Broken { found }
-                | Located::Stale { found } => Some(found),
+                | Located::Stale { found } => Then::Replace(found),
             };
-            let len = Record::len_for(hash, block.data().len());
-            let segment = self.room_for(index, writer, &mut batch, len)?;
-            let offset = writer.end + batch.len;
-            let place = Place::new(segment.id.number, offset, len);
-            let header = (hash, block.data().len() as u32);
-            let kind = RecordKind::Block;
-            let header_len = Record::encode(segment.id, offset, kind, header, &mut batch.headers);
-            let data = block.data();
-            batch.records.push(Laid { header_len, data, place, fingerprint, replaces });
-            batch.len += len;
+            self.lay(index, writer, &mut batch, (hash, block.data(), then))?;
         }
         self.write(index, writer, &mut batch)
     }
@@ -232,15 +243,64 @@ impl Inner {
         else {
             return Ok(false);
         };
-        let len = Record::len_for(hash, 0);
-        let segment = self.room_for(index, writer, &mut Batch::default(), len)?;
-        let mut header = Vec::new();
-        let kind = RecordKind::Tombstone;
-        Record::encode(segment.id, writer.end, kind, (hash, 0), &mut header);
-        self.write_parts(writer, &[IoSlice::new(&header)], len)?;
+        self.append_tombstones(index, writer, std::slice::from_ref(hash))?;
         index.remove(found.slot);
         self.forget_corrupt(found.place);
         Ok(true)
+    }
+
+    /// Writes the tombstones of up to [`BATCH_COUNT_MAX`] blocks, whole or not at all.
+    pub(super) fn append_tombstones(
+        &self,
+        index: &Index,
+        writer: &mut Writer,
+        hashes: &[Multihash],
+    ) -> Result<(), Fault> {
+        let len = hashes.iter().map(|hash| Record::len_for(hash, 0)).sum();
+        let segment = self.room_for(index, writer, &mut Batch::default(), len)?;
+        segment.note_tombstones()?;
+        let mut headers = Vec::new();
+        for hash in hashes {
+            let offset = writer.end + headers.len() as u64;
+            let kind = RecordKind::Tombstone;
+            Record::encode(segment.id, offset, kind, (hash, 0), &mut headers);
+        }
+        Ok(self.write_parts(writer, &[IoSlice::new(&headers)], len)?)
+    }
+
+    /// Writes copies of records, of which the index is not told; returns where each went.
+    pub(super) fn append_copies(
+        &self,
+        index: &Index,
+        writer: &mut Writer,
+        copies: &[(&Multihash, &[u8])],
+    ) -> Result<Vec<Place>, Fault> {
+        let mut places = Vec::with_capacity(copies.len());
+        let mut batch = Batch::default();
+        for &(hash, data) in copies {
+            places.push(self.lay(index, writer, &mut batch, (hash, data, Then::Nothing))?);
+        }
+        self.write(index, writer, &mut batch)?;
+        Ok(places)
+    }
+
+    /// Lays a record out after the batch; returns where it will be.
+    fn lay<'a>(
+        &self,
+        index: &Index,
+        writer: &mut Writer,
+        batch: &mut Batch<'a>,
+        (hash, data, then): (&Multihash, &'a [u8], Then),
+    ) -> Result<Place, Fault> {
+        let len = Record::len_for(hash, data.len());
+        let segment = self.room_for(index, writer, batch, len)?;
+        let offset = writer.end + batch.len;
+        let place = Place::new(segment.id.number, offset, len);
+        let (kind, of) = (RecordKind::Block, (hash, data.len() as u32));
+        let header_len = Record::encode(segment.id, offset, kind, of, &mut batch.headers);
+        batch.records.push(Laid { header_len, data, place, then });
+        batch.len += len;
+        Ok(place)
     }
 
     /// Makes room for a record of `len` bytes after the batch: writes the batch out when it is
@@ -283,13 +343,14 @@ impl Inner {
             rest = after;
         }
         self.write_parts(writer, &parts, len)?;
-        for Laid { place, fingerprint, replaces, .. } in records {
-            match replaces {
-                Some(old) => {
+        for Laid { place, then, .. } in records {
+            match then {
+                Then::Insert(fingerprint) => index.insert(fingerprint, place)?,
+                Then::Replace(old) => {
                     index.replace(old.slot, place);
                     self.forget_corrupt(old.place);
                 }
-                None => index.insert(fingerprint, place)?,
+                Then::Nothing => {}
             }
         }
         Ok(())
@@ -322,7 +383,7 @@ impl Inner {
     }
 
     /// Begins the next pack.
-    fn roll(&self, writer: &mut Writer) -> Result<(), StoreError> {
+    pub(super) fn roll(&self, writer: &mut Writer) -> Result<(), StoreError> {
         while writer.unsynced.len() >= UNSYNCED_COUNT_MAX {
             let oldest = &writer.unsynced[0];
             oldest.file.sync_data().map_err(|source| self.fail(&oldest.path, source))?;
