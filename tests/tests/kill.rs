@@ -1,8 +1,9 @@
-//! Kills the node with SIGKILL at random moments while it adds: what it acknowledged is there.
+//! Kills the node with SIGKILL at random moments while it adds, unpins, pins again and collects
+//! garbage: what it acknowledged holds.
 //!
-//! An add is acknowledged when its root's CID is on standard output (or, with a daemon, when the
+//! A command is acknowledged when its line is on standard output (or, with a daemon, when the
 //! last line of the answer has arrived). The delay before the kill follows the point of
-//! acknowledgement, so that most kills fall close to it. `CAIRN_KILLS=2000` makes a long run.
+//! acknowledgement, so that most kills fall close to it. `CAIRN_KILLS=3000` makes a long run.
 //! Not here: losing power, where the system's own cache is lost too (`cairn-store`'s tests).
 
 use cairn_tests::{Home, Running, http, run_count, tree::Random};
@@ -10,49 +11,117 @@ use rustix::process::Signal;
 use std::{collections::BTreeMap, fs, thread, time::Duration};
 
 /// Kills in a usual run, split between the command by itself and the daemon.
-const KILLS: u64 = 200;
+const KILLS: u64 = 300;
 /// One kill in this many is of a daemon; the others are of `cairn add` by itself.
 const DAEMON_EVERY: u64 = 8;
 /// After this many kills everything acknowledged until then is read back.
 const CHECK_EVERY: u64 = 25;
 
-/// What was acknowledged: each root with the bytes it stands for.
-type Acknowledged = BTreeMap<String, Vec<u8>>;
+/// Roots with the bytes they stand for.
+type Contents = BTreeMap<String, Vec<u8>>;
+
+/// What the node has promised.
+#[derive(Default)]
+struct Promised {
+    /// Pinned: whole, and listed as such.
+    pinned: Contents,
+    /// Unpinned: not listed. Its blocks may be there or not.
+    unpinned: Contents,
+    /// Killed over: pinned or not, but whole if pinned.
+    in_doubt: Contents,
+}
+
+/// How long to wait before the kill; it moves towards the time that the command takes here.
+struct Delay {
+    micros: u64,
+    in_time: u64,
+    too_late: u64,
+}
+
+impl Delay {
+    fn new(micros: u64) -> Self {
+        Self { micros, in_time: 0, too_late: 0 }
+    }
+
+    fn next(&self, random: &mut Random) -> Duration {
+        Duration::from_micros(self.micros / 2 + random.below(self.micros))
+    }
+
+    fn note(&mut self, answered: bool) {
+        if answered {
+            self.micros = self.micros * 9 / 10 + 1;
+            self.too_late += 1;
+        } else {
+            self.micros = self.micros * 11 / 10 + 1;
+            self.in_time += 1;
+        }
+    }
+}
 
 #[test]
 fn what_was_acknowledged_survives_kills() {
     let home = Home::new();
     let mut random = Random::new(51);
-    let mut acknowledged = Acknowledged::new();
-    // Microseconds; it moves towards the time that an add takes on this machine.
-    let mut delay = 100_000;
-    let (mut in_time, mut too_late) = (0, 0);
-    for kill in 1..=run_count("CAIRN_KILLS", KILLS) {
-        if kill % DAEMON_EVERY == 0 {
-            kill_daemon(&home, &mut random, &mut acknowledged);
-        } else {
-            let len = random.below(3_000_000) as usize;
-            let bytes = random.bytes(len);
-            let wait = Duration::from_micros(delay / 2 + random.below(delay));
-            if let Some(cid) = kill_command(&home, &bytes, wait) {
-                acknowledged.insert(cid, bytes);
-                delay = delay * 9 / 10 + 1;
-                too_late += 1;
-            } else {
-                delay = delay * 11 / 10 + 1;
-                in_time += 1;
+    let mut promised = Promised::default();
+    let (mut adding, mut pinning, mut collecting) =
+        (Delay::new(100_000), Delay::new(30_000), Delay::new(60_000));
+    let kills = run_count("CAIRN_KILLS", KILLS);
+    for kill in 1..=kills {
+        match kill % DAEMON_EVERY {
+            0 => kill_daemon(&home, &mut random, &mut promised.pinned),
+            1 | 2 => kill_pin(&home, &mut random, (&mut promised, &mut pinning)),
+            3 | 4 => {
+                let mut command = home.command();
+                command.args(["repo", "gc"]);
+                let wait = collecting.next(&mut random);
+                let mut process = Running::start(&mut command);
+                collecting.note(process.wait(wait).is_some());
+                process.signal(Signal::KILL);
+            }
+            _ => {
+                let len = random.below(3_000_000) as usize;
+                let bytes = random.bytes(len);
+                let wait = adding.next(&mut random);
+                let answer = kill_add(&home, &bytes, wait);
+                adding.note(answer.is_some());
+                if let Some(cid) = answer {
+                    promised.pinned.insert(cid, bytes);
+                }
             }
         }
         if kill % CHECK_EVERY == 0 {
-            check(&home, &acknowledged);
+            check(&home, &mut promised);
         }
     }
-    check(&home, &acknowledged);
-    assert!(in_time > 0 && too_late > 0, "kills fell before and after: {in_time}, {too_late}");
+    check(&home, &mut promised);
+    println!("kill -9 over add, pin, unpin and gc: {kills} kills, nothing acknowledged lost");
+    for (name, delay) in [("add", adding), ("pin", pinning), ("gc", collecting)] {
+        let Delay { in_time, too_late, .. } = delay;
+        assert!(in_time > 0 && too_late > 0, "{name} before and after: {in_time}, {too_late}");
+    }
+}
+
+/// Unpins something, or pins what was unpinned, and kills the command.
+fn kill_pin(home: &Home, random: &mut Random, (promised, delay): (&mut Promised, &mut Delay)) {
+    let unpin = random.below(3) > 0;
+    let Promised { pinned, unpinned, in_doubt } = promised;
+    let (from, to) = if unpin { (pinned, unpinned) } else { (unpinned, pinned) };
+    let at = random.below(from.len().max(1) as u64) as usize;
+    let Some(cid) = from.keys().nth(at).cloned() else { return };
+    let bytes = from.remove(&cid).expect("it was just listed");
+    let mut command = home.command();
+    command.args(["pin", if unpin { "rm" } else { "add" }, &cid]);
+    let mut process = Running::start(&mut command);
+    let answer = process.line_within(delay.next(random)).ok().flatten();
+    process.signal(Signal::KILL);
+    delay.note(answer.is_some());
+    // A pin of what garbage collection took ends without a line.
+    let kept = if answer.is_some() { to } else { in_doubt };
+    kept.insert(cid, bytes);
 }
 
 /// Adds `bytes` with the command by itself and kills it after `wait`; the CID if it was faster.
-fn kill_command(home: &Home, bytes: &[u8], wait: Duration) -> Option<String> {
+fn kill_add(home: &Home, bytes: &[u8], wait: Duration) -> Option<String> {
     let path = home.file("adding", bytes);
     let mut command = home.command();
     command.arg("add").arg("-Q").arg(path);
@@ -64,7 +133,7 @@ fn kill_command(home: &Home, bytes: &[u8], wait: Duration) -> Option<String> {
 }
 
 /// Adds through a daemon from two clients until it is killed under them.
-fn kill_daemon(home: &Home, random: &mut Random, acknowledged: &mut Acknowledged) {
+fn kill_daemon(home: &Home, random: &mut Random, acknowledged: &mut Contents) {
     let daemon = home.daemon();
     let api = daemon.api;
     let (seeds, adds) = ([random.number(), random.number()], 2 + random.below(30));
@@ -73,7 +142,7 @@ fn kill_daemon(home: &Home, random: &mut Random, acknowledged: &mut Acknowledged
         let clients = seeds.map(|seed| {
             let first = first.clone();
             scope.spawn(move || {
-                let (mut random, mut answers) = (Random::new(seed), Acknowledged::new());
+                let (mut random, mut answers) = (Random::new(seed), Contents::new());
                 loop {
                     let len = random.below(300_000) as usize;
                     let bytes = random.bytes(len);
@@ -84,10 +153,16 @@ fn kill_daemon(home: &Home, random: &mut Random, acknowledged: &mut Acknowledged
                 }
             })
         });
+        let collector = scope.spawn(move || {
+            let target = "/api/v0/repo/gc";
+            let request = http::Request { method: "POST", target, ..Default::default() };
+            while http::try_send(api, &request).is_some_and(|answer| answer.whole) {}
+        });
         for _ in 0..adds {
             started.recv().expect("the clients go on until the daemon is killed");
         }
         daemon.kill();
+        collector.join().expect("the collector ends with its daemon");
         clients.map(|client| client.join().expect("a client ends with its daemon"))
     });
     for answer in answers {
@@ -104,12 +179,21 @@ fn post(api: std::net::SocketAddr, bytes: &[u8]) -> Option<String> {
     value["Hash"].as_str().filter(|_| whole).map(str::to_owned)
 }
 
-/// Reads everything back through one daemon: each root is pinned and each byte is right.
-fn check(home: &Home, acknowledged: &Acknowledged) {
+/// Reads everything back through one daemon: each root is pinned and each byte is right, and
+/// what was killed over is one or the other.
+fn check(home: &Home, promised: &mut Promised) {
     let daemon = home.daemon_with(&["--offline"]);
     let pins = daemon.rpc("pin/ls?type=recursive");
-    for (cid, bytes) in acknowledged {
-        assert!(pins["Keys"].get(cid).is_some(), "{cid} was acknowledged and is not pinned");
+    let is_pinned = |cid: &String| pins["Keys"].get(cid).is_some();
+    for (cid, bytes) in std::mem::take(&mut promised.in_doubt) {
+        let Promised { pinned, unpinned, .. } = promised;
+        if is_pinned(&cid) { pinned } else { unpinned }.insert(cid, bytes);
+    }
+    for cid in promised.unpinned.keys() {
+        assert!(!is_pinned(cid), "{cid} was unpinned and still is pinned");
+    }
+    for (cid, bytes) in &promised.pinned {
+        assert!(is_pinned(cid), "{cid} was acknowledged and is not pinned");
         let answer = http::post(daemon.api, &format!("/api/v0/cat?arg={cid}"));
         let same = answer.status == 200 && answer.whole && answer.body == *bytes;
         assert!(same, "{cid} was acknowledged and is not whole: {}", answer.status);

@@ -18,6 +18,6 @@ pub mod pb;
 mod walk;
 
 pub use error::DagError;
-pub use links::links;
+pub use links::{is_leaf, links};
 pub use path::{IpfsPath, PathError, Root};
 pub use walk::{DEPTH_MAX, Visit, WalkOptions, walk};

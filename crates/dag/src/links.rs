@@ -32,6 +32,6 @@ pub(crate) fn sized_links(block: &Block) -> Result<Vec<(Cid, Option<u64>)>, DagE
 }
 
 /// Whether blocks of this codec never have links.
-pub(crate) fn is_leaf(codec: u64) -> bool {
+pub fn is_leaf(codec: u64) -> bool {
     matches!(codec, codec::RAW | codec::CBOR | codec::JSON | codec::LIBP2P_KEY)
 }

@@ -54,6 +54,7 @@ impl Node {
         let cids: Vec<Cid> = blocks.iter().map(|block| block.cid().clone()).collect();
         let to_pin = if pin { cids.clone() } else { Vec::new() };
         blocking(move || {
+            let _until_pinned = store.lease();
             store.append(&blocks)?;
             store.flush()?;
             let kind = PinKind::Recursive;

@@ -9,7 +9,8 @@
 use cairn_block::{Block, BlockError, BlockStore, Cid};
 use cairn_dag::WalkOptions;
 use cairn_network::Session;
-use cairn_store::Store;
+use cairn_runtime::blocking;
+use cairn_store::{Lease, Store};
 use futures::{
     StreamExt as _,
     future::{Either, select},
@@ -46,15 +47,16 @@ pub(crate) enum Reach {
 pub struct Blocks {
     store: Store,
     reach: Reach,
-    /// Fail where a fetched block cannot be kept, instead of passing it on.
-    must_keep: bool,
+    /// For pins: fail where a fetched block cannot be kept, instead of passing it on, and keep
+    /// what is here from being collected.
+    lease: Option<Arc<Lease>>,
     /// Told of every batch in which something was asked of the network.
     missed: Arc<Notify>,
 }
 
 impl Blocks {
     pub(crate) fn new(store: Store, reach: Reach) -> Self {
-        Self { store, reach, must_keep: false, missed: Arc::default() }
+        Self { store, reach, lease: None, missed: Arc::default() }
     }
 
     /// Runs `reader`, which goes through the DAG below `root` in order, and fetches ahead of it.
@@ -76,11 +78,21 @@ impl Blocks {
         }
     }
 
-    /// Fails where a fetched block cannot be kept: for pins, which promise that it is.
+    /// Fails where a fetched block cannot be kept, and keeps what is read from being collected
+    /// until this and its clones are dropped: for pins, which promise that it is there.
     #[must_use]
     pub fn keeping(mut self) -> Self {
-        self.must_keep = true;
+        self.lease = Some(Arc::new(self.store.lease()));
         self
+    }
+
+    /// Asks the store to keep blocks that are about to be read.
+    async fn keep(&self, cids: &[Cid]) -> Result<(), BlockError> {
+        if self.lease.is_some() {
+            let (store, cids) = (self.store.clone(), cids.to_vec());
+            blocking(move || store.keep(&cids)).await?;
+        }
+        Ok(())
     }
 
     /// Fetches the blocks at `places` of `cids` and puts them into `answers`.
@@ -101,7 +113,7 @@ impl Blocks {
             }
             for (index, answer) in batch {
                 answers[places[index]] = match &kept {
-                    Err(error) if self.must_keep => answer.and(Err(error.clone())),
+                    Err(error) if self.lease.is_some() => answer.and(Err(error.clone())),
                     _ => answer.map(Some),
                 };
             }
@@ -116,6 +128,9 @@ fn is_miss(answer: &Result<Option<Block>, BlockError>) -> bool {
 
 impl BlockStore for Blocks {
     async fn get_many(&self, cids: &[Cid]) -> Vec<Result<Option<Block>, BlockError>> {
+        if let Err(error) = self.keep(cids).await {
+            return cids.iter().map(|_| Err(error.clone())).collect();
+        }
         let mut answers = self.store.get_many(cids).await;
         let missing = answers.iter().enumerate().filter(|(_, answer)| is_miss(answer));
         let missing: Vec<usize> = missing.map(|(place, _)| place).collect();
@@ -140,6 +155,7 @@ impl BlockStore for Blocks {
     }
 
     async fn stat_many(&self, cids: &[Cid]) -> Result<Vec<Option<u64>>, BlockError> {
+        self.keep(cids).await?;
         self.store.stat_many(cids).await
     }
 

@@ -18,7 +18,8 @@ mod units;
 pub use environment::repo_path;
 pub use profile::{PROFILES, Profile};
 pub use sections::{
-    Addresses, Authorization, Bitswap, ConnMgr, Gateway, PeeringPeer, Settings, Transports,
+    Addresses, Authorization, Bitswap, ConnMgr, Gateway, GcSettings, PeeringPeer, Settings,
+    Transports,
 };
 
 use crate::identity::Identity;

@@ -83,6 +83,21 @@ pub enum NodeError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A collection runs already.
+    #[error("garbage is being collected already")]
+    Collecting,
+    /// What a pin keeps cannot be told.
+    #[error(
+        "no garbage was collected, because what a pin keeps cannot be told: {source}; \
+         `cairn pin verify` names the pin"
+    )]
+    Unmarked {
+        /// Where its DAG could not be followed.
+        source: Box<NodeError>,
+    },
+    /// The root of MFS is no CID.
+    #[error("the root of MFS is damaged, so what it keeps cannot be told")]
+    MfsRoot,
     /// A network was needed and the node is offline.
     #[error("this action must be run in online mode, try running 'ipfs daemon' first")]
     Offline,
@@ -128,7 +143,8 @@ impl NodeError {
             Self::Repo(error) => repo_kind(error),
             Self::NotPinned { .. }
             | Self::PinnedRecursively { .. }
-            | Self::AlreadyPinnedRecursively { .. } => ErrorKind::Conflict,
+            | Self::AlreadyPinnedRecursively { .. }
+            | Self::Collecting => ErrorKind::Conflict,
             Self::Cancelled => ErrorKind::Cancelled,
             _ => ErrorKind::Failed,
         }

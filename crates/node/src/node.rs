@@ -144,6 +144,10 @@ impl Node {
         &self.inner.repo
     }
 
+    pub(crate) fn shared_repo(&self) -> &Arc<Repo> {
+        &self.inner.repo
+    }
+
     /// The local blocks.
     pub fn store(&self) -> &Store {
         self.inner.repo.store()

@@ -351,6 +351,15 @@ impl Repo {
         })
     }
 
+    /// Bytes that the disk has left, or `None` if it does not tell.
+    ///
+    /// # Errors
+    ///
+    /// [`RepoError::Io`].
+    pub fn free_len(&self) -> Result<Option<u64>, RepoError> {
+        self.vfs.free_len(&self.path).map_err(|source| io_error("measure", &self.path, source))
+    }
+
     /// What was found lost at opening, as sentences; empty if all is well.
     pub fn losses(&self) -> &[String] {
         &self.losses

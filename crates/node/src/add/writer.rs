@@ -56,6 +56,7 @@ pub(super) fn run(
     batches: &Receiver<Result<Hashed, NodeError>>,
     events: mpsc::Sender<AddEvent>,
 ) -> Result<AddSummary, NodeError> {
+    let _until_pinned = node.store().lease();
     let output = Output { node, plan, events, blocks: Vec::new(), held: Vec::new() };
     let tree = Tree::new(plan.options.wrap);
     let mut writer = Writer { output, tree, open: None, summary: AddSummary::default() };

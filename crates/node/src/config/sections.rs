@@ -56,6 +56,26 @@ pub struct ConnMgr {
     pub grace_period: Duration,
 }
 
+/// When garbage is collected without being asked for: `Datastore` and `Cairn.GC`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GcSettings {
+    /// Collected above so many bytes: `StorageGCWatermark` percent of `StorageMax`.
+    pub size_max: u64,
+    /// `GCPeriod`: how often the size is looked at; `None` for never.
+    pub period: Option<Duration>,
+    /// `Cairn.GC.MinFree`: collected when the disk has less left, in bytes; 0 for never.
+    pub min_free: u64,
+}
+
+impl GcSettings {
+    /// How long a disk that stays full is left alone after a collection.
+    #[must_use]
+    pub fn rest(&self) -> Duration {
+        self.period.unwrap_or(Duration::from_hours(1))
+    }
+}
+
 /// Section `Swarm.Transports.Network`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "one switch each, named as in the file")]
@@ -270,6 +290,22 @@ impl Settings {
         self.byte_len("Datastore.StorageMax", 10_000_000_000)
     }
 
+    /// When garbage is collected without being asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Value`].
+    pub fn gc(&self) -> Result<GcSettings, ConfigError> {
+        let percent = self.number("Datastore.StorageGCWatermark", 90)?;
+        let size_max = u128::from(self.storage_max()?) * u128::from(percent) / 100;
+        let period = self.duration("Datastore.GCPeriod", 3600)?;
+        Ok(GcSettings {
+            size_max: u64::try_from(size_max).unwrap_or(u64::MAX),
+            period: Some(period).filter(|period| !period.is_zero()),
+            min_free: self.byte_len("Cairn.GC.MinFree", 1_000_000_000)?,
+        })
+    }
+
     /// `API.HTTPHeaders`.
     ///
     /// # Errors
@@ -399,6 +435,7 @@ impl Settings {
         self.bitswap()?;
         self.agent_suffix()?;
         self.storage_max()?;
+        self.gc()?;
         self.api_headers()?;
         self.authorizations()?;
         self.gateway()?;

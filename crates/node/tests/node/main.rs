@@ -4,6 +4,7 @@
 
 mod add;
 mod exchange;
+mod gc;
 mod pins;
 mod repo;
 

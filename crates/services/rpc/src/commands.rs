@@ -60,6 +60,7 @@ pub const COMMANDS: &[&Command] = &[
     &bitswap::wantlist::COMMAND,
     &bitswap::ledger::COMMAND,
     &repo::COMMAND,
+    &repo::gc::COMMAND,
     &repo::stat::COMMAND,
     &repo::version::COMMAND,
     &stats::COMMAND,

@@ -41,7 +41,7 @@ pub(super) const DAEMON: Command = Command {
         Opt::text("mount-mfs", "Not supported yet: where to mount MFS"),
         Opt::flag("unrestricted-api", "Accepted; the API has no such restriction"),
         Opt::flag("disable-transport-encryption", "Not supported: connections are encrypted"),
-        Opt::flag("enable-gc", "Accepted; there is no garbage collection yet"),
+        Opt::flag("enable-gc", "Collect garbage when the repository is over its watermark"),
         Opt::flag("manage-fdlimit", "Accepted; few files are open").default("true"),
         Opt::flag("migrate", "Accepted; there is nothing to migrate"),
         Opt::flag("enable-pubsub-experiment", "Accepted; there is no pubsub yet"),
