@@ -100,6 +100,43 @@ async fn pins_come_and_go() {
 }
 
 #[tokio::test]
+async fn garbage_is_collected_and_told() {
+    let fixture = Fixture::new().await;
+    let root = fixture.add_tree().await;
+    let loose = |text: &'static [u8]| entries(vec![AddEntry::file("", text)]);
+    let unpinned = "pin=false quieter=true raw-leaves=true";
+    let mut add = Vec::new();
+    for text in [b"one", b"two", b"six", b"ten"] {
+        let told = fixture.call_with("add", unpinned, Some(loose(text))).await.unwrap();
+        add.push(told.text.out.trim().to_owned());
+        let options = ["", "quiet=true", "silent=true", "cid-base=base36"][add.len() - 1];
+        let told = fixture.call("repo gc", options).await.unwrap();
+        let cid = add.last().unwrap();
+        match options {
+            "" => {
+                assert_eq!(told.text.out, format!("removed {cid}\n"));
+                assert_eq!(told.values, [serde_json::json!({"Key": {"/": cid}})]);
+            }
+            "quiet=true" => assert_eq!(told.text.out, format!("{cid}\n")),
+            "silent=true" => assert_eq!((told.text.out.as_str(), told.values.len()), ("", 0)),
+            _ => assert!(told.text.out.starts_with("removed k"), "{}", told.text.out),
+        }
+        assert!(fixture.call("block stat", &format!("{cid} offline=true")).await.is_err());
+    }
+    assert_eq!(fixture.call("repo gc", "").await.unwrap().values.len(), 0);
+    fixture.call("cat", &format!("{root}/sub/b")).await.unwrap();
+    // A gap below a pin stops it; asked to, it tells so as an answer.
+    let sub = fixture.call("resolve", &format!("/ipfs/{root}/sub")).await.unwrap();
+    let sub: cairn_block::Cid = sub.text.out.trim()[6..].parse().unwrap();
+    assert!(fixture.node.store().delete(&sub).unwrap());
+    let error = fixture.call("repo gc", "").await.unwrap_err();
+    assert!(error.message().contains(&sub.to_string()), "{}", error.message());
+    let told = fixture.call("repo gc", "stream-errors=true").await.unwrap();
+    assert!(told.values[0]["Error"].as_str().unwrap().contains(&sub.to_string()));
+    assert!(told.text.failed, "and the command fails");
+}
+
+#[tokio::test]
 async fn single_blocks() {
     let fixture = Fixture::new().await;
     let file = |bytes: &'static [u8]| Some(entries(vec![AddEntry::file("", bytes)]));
