@@ -172,6 +172,11 @@ impl Default for Home {
     }
 }
 
+/// Runs a command to its end, without input.
+pub fn run(command: &mut Command) -> Outcome {
+    outcome(command, Vec::new())
+}
+
 /// Runs any command to its end.
 pub(crate) fn outcome(command: &mut Command, input: Vec<u8>) -> Outcome {
     let Finished { stdout, stderr, status } = process::finish(command, input);

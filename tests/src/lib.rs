@@ -19,7 +19,7 @@ mod process;
 mod settings;
 
 pub use daemon::Daemon;
-pub use home::{Home, Outcome};
+pub use home::{Home, Outcome, run};
 pub use peer::{Peer, node_script};
 pub use process::Running;
 pub use settings::{binary, peers, run_count, say_skipped, skip};

@@ -214,3 +214,42 @@ fn settings_are_kept_as_text_and_as_json() {
     assert!(!shown.contains(secret) && shown.contains("Addresses"), "{shown}");
     assert!(!home.run(["config", "Identity.PrivKey"]).stderr.contains(secret));
 }
+
+#[test]
+fn a_backup_is_restored_elsewhere() {
+    let home = Home::new();
+    let first = home.add(&home.file("first", "first\n".repeat(100_000)));
+    // Relative to where the command runs, not to where the daemon does.
+    let said = home.run(["repo", "backup", "backup"]).text();
+    assert!(said.starts_with("copied "), "{said}");
+    let daemon = home.daemon_with(&["--offline"]);
+    let second = home.add(&home.file("second", "second\n"));
+    let said = home.run(["repo", "backup", "./backup"]).text();
+    assert!(said.starts_with("copied ") && said.contains("holds"), "{said}");
+    assert_eq!(daemon.stop().code(), Some(0));
+    let refused = home.run(["repo", "backup", "repo/blocks"]);
+    assert!(refused.failure().contains("inside the repository"), "{refused:?}");
+
+    let restored = |args: &[&str]| {
+        let mut command = home.command();
+        command.env("CAIRN_PATH", home.path("restored")).args(args);
+        cairn_tests::run(&mut command)
+    };
+    let backup = home.path("backup").to_str().expect("the path is text").to_owned();
+    assert!(restored(&["repo", "restore", "repo"]).failure().contains("holds no backup"));
+    assert!(restored(&["repo", "restore", &backup]).text().contains("peer ID"));
+    assert!(restored(&["repo", "restore", &backup]).failure().contains("already"));
+    assert_eq!(restored(&["cat", &second]).text(), "second");
+    assert_eq!(restored(&["cat", &first]).stdout.len(), 600_000);
+    let pins = restored(&["pin", "ls", "--type", "recursive", "-q"]).text();
+    assert!(pins.contains(&first) && pins.contains(&second), "{pins}");
+    let identity =
+        |text: String| -> serde_json::Value { serde_json::from_str(&text).expect("JSON") };
+    let config = identity(restored(&["config", "show"]).text());
+    assert_eq!(config["Identity"]["PeerID"], home.config()["Identity"]["PeerID"]);
+    assert_eq!(mode(&home.path("restored/config")), 0o600);
+    // The backup itself is no repository.
+    let mut command = home.command();
+    command.env("CAIRN_PATH", &backup).args(["repo", "stat"]);
+    assert!(cairn_tests::run(&mut command).failure().contains("repo restore"));
+}

@@ -59,6 +59,7 @@ impl Delay {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "the figure is what a long run is for")]
 fn what_was_acknowledged_survives_kills() {
     let home = Home::new();
     let mut random = Random::new(51);

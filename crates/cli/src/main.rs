@@ -59,6 +59,7 @@ fn run(parsed: Parsed) -> Result<ExitCode, Failure> {
             Parsed::Call { request, globals, paths } => match request.command().path {
                 "init" => own::init::run(&request, &globals, &paths).await,
                 "daemon" => own::daemon::run(&request, &globals).await,
+                "repo restore" => own::restore::run(&request, &globals).await,
                 "config edit" => own::edit::run(&globals).await,
                 _ => ask::run(request, &globals, paths).await,
             },

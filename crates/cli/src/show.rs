@@ -5,7 +5,8 @@
 //! Not here: the texts themselves (`cairn_rpc`), unpacking (`extract`).
 
 mod add;
-mod bar;
+mod backup;
+pub(crate) mod bar;
 mod get;
 
 use crate::{Outputs, args::Globals, report::Failure};
@@ -35,8 +36,14 @@ impl Expected {
     }
 }
 
-/// Decides what depends on the terminal, before the request is made.
+/// Decides what depends on the terminal and on the working directory, before the request is made.
 pub(crate) fn prepare(request: &mut Request) {
+    if request.command().path == "repo backup"
+        && let Ok(path) = request.first().map(std::path::absolute)
+        && let Ok(Some(path)) = path.map(|path| path.to_str().map(str::to_owned))
+    {
+        request.set_argument(0, path);
+    }
     if request.command().path == "add" && request.given_flag("progress").is_none() {
         let quiet = ["quiet", "quieter", "silent"].iter().any(|name| request.flag(name));
         if !quiet && std::io::stderr().is_terminal() {
@@ -62,6 +69,9 @@ pub(crate) async fn show(
         "get" if !globals.json => return get::show(request, outputs).await,
         "add" if !globals.json && request.flag("progress") => {
             return add::show(request, expected, outputs).await;
+        }
+        "repo backup" if !globals.json && std::io::stderr().is_terminal() => {
+            return backup::show(request, outputs).await;
         }
         _ => {}
     }

@@ -11,6 +11,7 @@
 //! Not here: how anything looks from outside (`services/*`), what is stored how (`cairn-store`).
 
 mod add;
+mod backup;
 mod block_ops;
 mod blocks;
 pub mod config;
@@ -25,7 +26,7 @@ mod pins;
 pub use add::{AddEntries, AddEntry, AddEntryError, AddEvent, AddKind, AddOptions, AddSummary};
 pub use block_ops::{BlockRemoval, RepoStat};
 pub use blocks::{Blocks, Fetch};
-pub use cairn_store::Swept;
+pub use cairn_store::{Copied, Swept};
 pub use cairn_unixfs::{DirectoryEstimate, Mtime, Resolved};
 pub use config::{Config, ConfigError, repo_path};
 pub use error::{ErrorKind, NodeError};

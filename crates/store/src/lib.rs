@@ -8,12 +8,14 @@
 //! never leave. The packs are the truth: the index is rebuilt from them whenever in doubt.
 //! Not here: what a config key means (`cairn-node`), fetching what is missing (`cairn-network`).
 
+mod backup;
 mod error;
 mod meta;
 mod pins;
 mod repo;
 mod store;
 
+pub use backup::{Copied, Progress};
 pub use error::StoreError;
 pub use meta::{MFS_ROOT, Meta, MetaError};
 pub use pins::{PIN_NAME_LEN_MAX, Pin, PinError, PinKind, PinPages, Pins};

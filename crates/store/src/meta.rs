@@ -10,12 +10,12 @@
 
 use cairn_runtime::{Create, Vfs, VfsFile};
 use redb::{
-    Database, DatabaseError, ReadTransaction, ReadableDatabase as _, StorageBackend, StorageError,
-    TableDefinition, TableError, WriteTransaction,
+    Database, DatabaseError, ReadTransaction, ReadableDatabase as _, ReadableTable as _,
+    StorageBackend, StorageError, TableDefinition, TableError, WriteTransaction,
 };
 use std::{
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc},
 };
 use thiserror::Error;
@@ -175,6 +175,24 @@ impl Meta {
         result
     }
 
+    /// Writes a snapshot of everything to a new database at `path`, durably but for its name.
+    pub(crate) fn copy_to(&self, path: &Path) -> Result<(), MetaError> {
+        let inner = &*self.inner;
+        let io = |source| MetaError::Io { path: path.to_owned(), source: Arc::new(source) };
+        inner.vfs.remove(path).map_err(io)?;
+        let target = Self::new(Arc::clone(&inner.vfs), path.to_owned(), None);
+        let database = target.database()?;
+        self.read(|from| {
+            let mut to = database.begin_write()?;
+            to.set_two_phase_commit(true);
+            copy_table(from, &to, VALUES)?;
+            copy_table(from, &to, crate::pins::PINS)?;
+            Ok(to.commit()?)
+        })?;
+        // One that was never written has nothing to read, and its copy is as empty.
+        Ok(())
+    }
+
     fn database(&self) -> Result<&Database, MetaError> {
         let inner = &*self.inner;
         if let Some(database) = inner.database.get() {
@@ -197,6 +215,24 @@ impl Meta {
         })?;
         Ok(inner.database.get_or_init(|| database))
     }
+}
+
+fn copy_table<K: redb::Key + 'static>(
+    from: &ReadTransaction,
+    to: &WriteTransaction,
+    definition: TableDefinition<'_, K, &'static [u8]>,
+) -> Result<(), redb::Error> {
+    let table = match from.open_table(definition) {
+        Ok(table) => table,
+        Err(TableError::TableDoesNotExist(_)) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let mut copy = to.open_table(definition)?;
+    for entry in table.iter()? {
+        let (key, value) = entry?;
+        drop(copy.insert(key.value(), value.value())?);
+    }
+    Ok(())
 }
 
 /// Runs all changes in one transaction.

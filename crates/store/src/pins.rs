@@ -23,7 +23,7 @@ pub const PIN_NAME_LEN_MAX: usize = 255;
 /// Most pins in a page.
 const PAGE_COUNT: usize = 1024;
 
-const PINS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("pins");
+pub(crate) const PINS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("pins");
 
 /// Why pins could not be read or changed.
 #[derive(Debug, Clone, Error)]

@@ -86,6 +86,14 @@ pub enum RepoError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A backup could not be made or restored.
+    #[error("cannot use {path} for a backup: {reason}", path = path.display())]
+    Backup {
+        /// The directory of the backup.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// The disk refused.
     #[error("could not {op} {path}: {source}", path = path.display())]
     Io {
@@ -137,7 +145,7 @@ pub struct RepoStat {
 /// dropped.
 #[derive(Debug)]
 pub struct Repo {
-    vfs: Arc<dyn Vfs>,
+    pub(crate) vfs: Arc<dyn Vfs>,
     path: PathBuf,
     store: Store,
     meta: Meta,
@@ -217,6 +225,10 @@ impl Repo {
                 return Err(RepoError::Newer { path: path.to_owned(), found });
             }
             RepoKind::Cairn(_) => {}
+        }
+        if exists(&*vfs, &path.join(crate::backup::MARK))? {
+            let reason = "it is one already; `cairn repo restore` makes a repository of it";
+            return Err(RepoError::Backup { path: path.to_owned(), reason: reason.to_owned() });
         }
         let lock = take_lock(&*vfs, path)?;
         Self::read_config(&*vfs, path)?;
@@ -366,7 +378,7 @@ impl Repo {
     }
 }
 
-fn io_error(op: &'static str, path: &Path, source: io::Error) -> RepoError {
+pub(crate) fn io_error(op: &'static str, path: &Path, source: io::Error) -> RepoError {
     RepoError::Io { op, path: path.to_owned(), source }
 }
 
@@ -381,21 +393,26 @@ fn read_line(vfs: &dyn Vfs, path: &Path) -> Result<Option<String>, RepoError> {
     Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()))
 }
 
-fn create_dir(vfs: &dyn Vfs, path: &Path) -> Result<(), RepoError> {
+pub(crate) fn create_dir(vfs: &dyn Vfs, path: &Path) -> Result<(), RepoError> {
     vfs.create_dir(path, true).map_err(|source| io_error("create", path, source))
 }
 
-fn replace(vfs: &dyn Vfs, path: &Path, bytes: &[u8], private: bool) -> Result<(), RepoError> {
+pub(crate) fn replace(
+    vfs: &dyn Vfs,
+    path: &Path,
+    bytes: &[u8],
+    private: bool,
+) -> Result<(), RepoError> {
     vfs.replace_file(path, bytes, private).map_err(|source| io_error("write", path, source))
 }
 
-fn write_config(vfs: &dyn Vfs, dir: &Path, config: &Value) -> Result<(), RepoError> {
+pub(crate) fn write_config(vfs: &dyn Vfs, dir: &Path, config: &Value) -> Result<(), RepoError> {
     // Two spaces a level, as Kubo writes it; a value always becomes text.
     let text = format!("{config:#}\n");
     replace(vfs, &dir.join("config"), text.as_bytes(), true)
 }
 
-fn take_lock(vfs: &dyn Vfs, dir: &Path) -> Result<Arc<dyn VfsFile>, RepoError> {
+pub(crate) fn take_lock(vfs: &dyn Vfs, dir: &Path) -> Result<Arc<dyn VfsFile>, RepoError> {
     let path = dir.join("repo.lock");
     let failed = |source| io_error("lock", &path, source);
     let file = vfs.open(&path, Create::IfMissing).map_err(failed)?;

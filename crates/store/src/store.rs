@@ -10,6 +10,7 @@
 //! holds while it does I/O. Deleting appends a tombstone, so a rebuild does not bring blocks back.
 //! Not here: the bytes (`store/record.rs`), which blocks are in use (`cairn-node`).
 
+mod copies;
 mod gc;
 mod index;
 mod list;
@@ -24,6 +25,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use copies::{BackupPack, PACK_HEADER_LEN};
 pub use gc::{Collection, Lease, Mark, SweepObserver, Swept};
 pub use list::List;
 

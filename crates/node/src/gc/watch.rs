@@ -5,7 +5,10 @@
 //! Not here: the collection (`gc.rs`).
 
 use super::collect;
-use crate::{Node, NodeError, config::GcSettings};
+use crate::{
+    Node, NodeError,
+    config::{GcSettings, Settings},
+};
 use cairn_runtime::{Clock, blocking};
 use cairn_store::{Repo, Swept};
 use std::{
@@ -39,7 +42,7 @@ impl Node {
     ///
     /// [`NodeError::Config`] naming a key that cannot be understood.
     pub fn collect_when_needed(&self, by_size: bool) -> Result<(), NodeError> {
-        let mut settings = self.config().read(|settings| settings.gc())?;
+        let mut settings = self.config().read(Settings::gc)?;
         if !by_size {
             settings.period = None;
         }

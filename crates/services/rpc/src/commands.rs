@@ -18,7 +18,7 @@ mod ls;
 mod own;
 pub(crate) mod pin;
 mod refs;
-mod repo;
+pub(crate) mod repo;
 mod resolve;
 mod shutdown;
 mod stats;
@@ -60,6 +60,8 @@ pub const COMMANDS: &[&Command] = &[
     &bitswap::wantlist::COMMAND,
     &bitswap::ledger::COMMAND,
     &repo::COMMAND,
+    &repo::backup::COMMAND,
+    &own::REPO_RESTORE,
     &repo::gc::COMMAND,
     &repo::stat::COMMAND,
     &repo::version::COMMAND,

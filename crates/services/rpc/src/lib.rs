@@ -20,7 +20,9 @@ mod text;
 
 pub use answer::{Answer, Call, Emitter, Host, Output, StreamHead, start};
 pub use command::{Argument, ArgumentKind, Command, GLOBAL, Handler, Kind, Needs, Opt, Renderer};
-pub use commands::{COMMANDS, add::AddAnswer, find, pin::add::PinAddAnswer};
+pub use commands::{
+    COMMANDS, add::AddAnswer, find, pin::add::PinAddAnswer, repo::backup::BackupAnswer,
+};
 pub use error::{ErrorBody, Fault, RpcError};
 pub use request::{ARGUMENTS_MAX, Request, duration_of};
 pub use text::{CidText, Render, Text, each, escape, human_len};

@@ -97,6 +97,13 @@ impl Request {
         &self.options
     }
 
+    /// Replaces an argument that is there.
+    pub fn set_argument(&mut self, at: usize, value: String) {
+        if let Some(argument) = self.arguments.get_mut(at) {
+            *argument = value;
+        }
+    }
+
     /// Sets an option as if it had been given.
     pub fn set(&mut self, long: &'static str, value: &str) {
         self.options.retain(|(known, _)| *known != long);

@@ -17,8 +17,7 @@
 //!           20  n  multihash: varint code, varint length, digest
 //!         20+n  …  data
 //! ```
-//! Numbers are little-endian. A footer's data is to list the other records of its segment. The
-//! segment's flags are the only bytes that are ever changed in place; one sector holds them.
+//! Numbers are little-endian. Only a segment's flags are ever changed in place.
 //!
 //! Invariants: the CRC guards the header only, since the multihash guards the data better; salt
 //! and position are under it, so a pack kept as a block inside a pack never looks like records

@@ -53,6 +53,17 @@ pub(super) const DAEMON: Command = Command {
     ..Command::BASE
 };
 
+/// The row of `repo restore`.
+pub(super) const REPO_RESTORE: Command = Command {
+    path: "repo restore",
+    tagline: "Make a repository from a backup",
+    help: "The repository is made at $CAIRN_PATH, else $IPFS_PATH, else ~/.cairn, where none may be\n\
+           yet. If it is interrupted, run it again.",
+    arguments: &[Argument::text("directory", "What `cairn repo backup` made")],
+    needs: Needs::CommandLine,
+    ..Command::BASE
+};
+
 /// The row of `config edit`.
 pub(super) const CONFIG_EDIT: Command = Command {
     path: "config edit",

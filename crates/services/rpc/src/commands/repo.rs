@@ -1,5 +1,6 @@
 //! `repo`: the repository as a whole.
 
+pub(crate) mod backup;
 pub(super) mod gc;
 pub(super) mod stat;
 pub(super) mod version;
