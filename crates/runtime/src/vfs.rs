@@ -19,6 +19,7 @@ pub use real::RealVfs;
 
 use std::{
     fmt,
+    hash::{BuildHasher as _, Hasher as _, RandomState},
     io::{self, IoSlice},
     path::Path,
     sync::Arc,
@@ -92,6 +93,14 @@ pub trait Vfs: fmt::Debug + Send + Sync {
     ///
     /// What the system says.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// A number that nobody outside can guess, for what is written to this disk.
+    ///
+    /// A simulated disk draws it from its seed, so that one seed replays one history.
+    fn entropy(&self) -> u64 {
+        // The standard library seeds its hash maps from the system's randomness.
+        RandomState::new().build_hasher().finish()
+    }
 }
 
 /// An open file; all access is positioned, so that threads share it without a lock.

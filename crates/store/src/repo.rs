@@ -12,7 +12,7 @@
 //! of a newer format, is left alone.
 //! Not here: what the settings mean (`cairn-node`).
 
-use crate::{Meta, Pins, Store, StoreError};
+use crate::{Meta, Pins, Store, StoreError, store::SEGMENT_LEN_MAX};
 use cairn_runtime::{Create, Vfs, VfsExt as _, VfsFile};
 use serde_json::Value;
 use std::{
@@ -102,9 +102,18 @@ pub enum RepoError {
 }
 
 /// How to open a repository.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct OpenOptions {}
+pub struct OpenOptions {
+    /// A pack is closed before it would grow over this many bytes; 256 MiB, which is also the most.
+    pub segment_len_max: u64,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self { segment_len_max: SEGMENT_LEN_MAX }
+    }
+}
 
 /// What is at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -209,7 +218,7 @@ impl Repo {
     /// # Errors
     ///
     /// Any [`RepoError`] but [`RepoError::Exists`].
-    pub fn open(vfs: Arc<dyn Vfs>, path: &Path, _options: OpenOptions) -> Result<Self, RepoError> {
+    pub fn open(vfs: Arc<dyn Vfs>, path: &Path, options: OpenOptions) -> Result<Self, RepoError> {
         match Self::detect(&*vfs, path)? {
             RepoKind::Missing => return Err(RepoError::Missing { path: path.to_owned() }),
             RepoKind::Kubo => return Err(RepoError::Kubo { path: path.to_owned() }),
@@ -226,7 +235,11 @@ impl Repo {
             losses.push(format!("{}: missing, and the keys in it", keystore.display()));
             create_dir(&*vfs, &keystore)?;
         }
-        let store = Store::open_locked(Arc::clone(&vfs), path, Some(Arc::clone(&lock)))?;
+        let store = Store::open_locked(
+            Arc::clone(&vfs),
+            path,
+            (options.segment_len_max.min(SEGMENT_LEN_MAX), Some(Arc::clone(&lock))),
+        )?;
         losses.extend(store.damage().iter().map(ToString::to_string));
         for loss in &losses {
             warn!(loss, "the repository is damaged");

@@ -110,7 +110,7 @@ pub(crate) struct Index {
 impl Index {
     /// Makes an empty table beside `path`; [`Index::install`] puts it there.
     pub(crate) fn create(vfs: &dyn Vfs, path: &Path, count: u64) -> Result<Self, StoreError> {
-        let seeds = [super::segment::random(), super::segment::random()];
+        let seeds = [vfs.entropy(), vfs.entropy()];
         Self::create_with(vfs, path, (count, seeds))
     }
 

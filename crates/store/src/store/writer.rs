@@ -145,8 +145,8 @@ impl Writer {
         Ok(())
     }
 
-    fn has_room(&self, len: u64) -> bool {
-        self.segment.is_some() && self.end + len <= SEGMENT_LEN_MAX
+    fn has_room(&self, len: u64, len_max: u64) -> bool {
+        self.segment.is_some() && self.end + len <= len_max
     }
 }
 
@@ -253,7 +253,7 @@ impl Inner {
         len: u64,
     ) -> Result<Arc<Segment>, Fault> {
         writer.note_dirty(index)?;
-        let fits = writer.has_room(batch.len + len);
+        let fits = writer.has_room(batch.len + len, self.segments.len_max);
         if !fits || batch.records.len() == BATCH_COUNT_MAX {
             self.write(index, writer, batch)?;
         }
