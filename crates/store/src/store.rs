@@ -128,7 +128,7 @@ impl Store {
     ///
     /// [`StoreError::Io`] and [`StoreError::Newer`]. Damage is no error: see [`Store::damage`].
     pub fn open(vfs: Arc<dyn Vfs>, dir: &Path) -> Result<Self, StoreError> {
-        Self::open_locked(vfs, dir, (record::SEGMENT_LEN_MAX, None))
+        Self::open_locked(vfs, dir, (SEGMENT_LEN_MAX, None))
     }
 
     /// Like [`Store::open`], with packs of this length, keeping `lock` until the last clone is
