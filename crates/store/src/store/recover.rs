@@ -354,6 +354,7 @@ impl<'a> Replay<'a> {
             if torn {
                 let (path, offset) = (segment.path.display(), position.offset());
                 info!(%path, offset, "dropping a block that was cut short by a crash");
+                void(segment, offset, record)?;
             } else {
                 self.apply(*position, record)?;
             }
@@ -423,6 +424,16 @@ impl<'a> Replay<'a> {
             StoreError::io("read", &self.segments.dir.with_file_name("index"), source)
         })
     }
+}
+
+/// Makes a torn record one that is skipped: what is synced after it would otherwise vouch for it
+/// at the next start, and the block would count as present.
+fn void(segment: &Segment, offset: u64, record: &Record) -> Result<(), StoreError> {
+    let mut header = Vec::new();
+    let named = (&record.hash, record.data_len);
+    Record::encode(segment.id, offset, RecordKind::Unknown, named, &mut header);
+    let written = segment.file.write_all_at(&header, offset);
+    written.map_err(|source| StoreError::io("write", &segment.path, source))
 }
 
 /// Whether the record holds a block's own bytes.
