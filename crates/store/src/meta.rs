@@ -243,6 +243,10 @@ impl Inner {
         if self.vfs.len(&self.path).map_err(failed)?.unwrap_or_default() == 0 {
             self.create()?;
         }
+        // Even if it was there: whoever moved it there may have failed to sync its name.
+        if let Some(dir) = self.path.parent() {
+            self.vfs.sync_dir(dir).map_err(failed)?;
+        }
         self.open_file(self.vfs.open(&self.path, Create::Never).map_err(failed)?)
     }
 
@@ -255,11 +259,7 @@ impl Inner {
         let file = self.vfs.open(&fresh, Create::PrivateIfMissing).map_err(failed)?;
         drop(self.open_file(Arc::clone(&file))?);
         file.sync_data().map_err(failed)?;
-        self.vfs.rename(&fresh, &self.path).map_err(failed)?;
-        match self.path.parent() {
-            Some(dir) => self.vfs.sync_dir(dir).map_err(failed),
-            None => Ok(()),
-        }
+        self.vfs.rename(&fresh, &self.path).map_err(failed)
     }
 
     fn open_file(&self, file: Arc<dyn VfsFile>) -> Result<Database, MetaError> {

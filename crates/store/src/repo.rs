@@ -102,7 +102,7 @@ pub enum RepoError {
 }
 
 /// How to open a repository.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct OpenOptions {
     /// A pack is closed before it would grow over this many bytes; 256 MiB, which is also the most.
@@ -229,6 +229,7 @@ impl Repo {
         }
         let lock = take_lock(&*vfs, path)?;
         Self::read_config(&*vfs, path)?;
+        sync_if_new(&*vfs, path)?;
         let mut losses = Vec::new();
         let keystore = path.join("keystore");
         if !exists(&*vfs, &keystore)? {
@@ -397,6 +398,24 @@ fn write_config(vfs: &dyn Vfs, dir: &Path, config: &Value) -> Result<(), RepoErr
     // Two spaces a level, as Kubo writes it; a value always becomes text.
     let text = format!("{config:#}\n");
     replace(vfs, &dir.join("config"), text.as_bytes(), true)
+}
+
+/// Makes the names of a repository durable that nothing was ever written to: its `init` may have
+/// been killed, or failed, after it wrote the config and before it made that durable.
+fn sync_if_new(vfs: &dyn Vfs, path: &Path) -> Result<(), RepoError> {
+    let packs = path.join("blocks");
+    let used = match vfs.list(&packs) {
+        Ok(names) => !names.is_empty(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        Err(source) => return Err(io_error("list", &packs, source)),
+    };
+    if used || exists(vfs, &path.join("meta.redb"))? {
+        return Ok(());
+    }
+    for dir in [Some(path), path.parent()].into_iter().flatten() {
+        vfs.sync_dir(dir).map_err(|source| io_error("sync", dir, source))?;
+    }
+    Ok(())
 }
 
 fn take_lock(vfs: &dyn Vfs, dir: &Path) -> Result<Arc<dyn VfsFile>, RepoError> {
