@@ -8,8 +8,7 @@
 //!           16  8  salt, random            24  4  zero
 //!           28  4  CRC-32 of the 28 bytes before
 //! record     0  4  "cRec"
-//!            4  1  kind: 1 block, 2 tombstone (the block is deleted), 3 footer (not written yet),
-//!                  4 void (a block that a crash tore; skipped)
+//!            4  1  kind: 1 block, 2 tombstone (deleted), 3 footer (later), 4 void (torn, skipped)
 //!            5  1  length of the multihash, 2 to 139
 //!            6  2  flags: zero; a reader refuses data under flags that it does not know
 //!            8  4  length of the data that follows, at most 2 MiB

@@ -20,6 +20,7 @@ use super::{
 use crate::StoreError;
 use bytes::Bytes;
 use cairn_block::{Block, BlockError, Cid, Multihash, codec};
+use cairn_runtime::Vfs;
 use std::{path::Path, sync::Arc};
 use tracing::{info, warn};
 
@@ -38,10 +39,11 @@ pub(super) struct Recovered {
 
 /// Opens the packs and their index.
 pub(super) fn open(segments: &Segments, index_path: &Path) -> Result<Recovered, StoreError> {
-    let index = Index::open(&*segments.vfs, index_path)?;
-    if let Some(index) = &index {
-        cut_after_failed_sync(segments, index)?;
+    let mut index = Index::open(&*segments.vfs, index_path)?;
+    if let Some(failed) = index.take_if(|index| index.state() == State::SyncFailed) {
+        cut_after_failed_sync(segments, &failed)?;
     }
+    let index = index.filter(|index| !index.is_distrusted());
     let numbers = remove_unbegun(segments)?;
     let mut damage = missing(segments, &numbers);
     let last = numbers.last().copied();
@@ -154,11 +156,9 @@ fn open_last(
 }
 
 /// After a failed sync the kernel may show bytes that are not on disk: what that process wrote
-/// after its last good sync, and so never acknowledged, goes.
+/// after its last good sync, and so never acknowledged, goes. So does the index: on disk it would
+/// go on saying where to cut when more was acknowledged behind that.
 fn cut_after_failed_sync(segments: &Segments, index: &Index) -> Result<(), StoreError> {
-    if index.state() != State::SyncFailed {
-        return Ok(());
-    }
     let cut = index.cut();
     for number in segments.numbers()? {
         if number > cut.segment() {
@@ -171,7 +171,25 @@ fn cut_after_failed_sync(segments: &Segments, index: &Index) -> Result<(), Store
             done.map_err(|source| StoreError::io("cut", &segment.path, source))?;
         }
     }
-    index.set_state(State::Dirty);
+    write_again(segments, index.durable())
+}
+
+/// Writes the packs' bytes from `start` on once more, as they are: the system takes pages whose
+/// sync failed for written, and would leave them out of the next one.
+fn write_again(segments: &Segments, start: Position) -> Result<(), StoreError> {
+    for number in segments.numbers()?.into_iter().filter(|number| *number >= start.segment()) {
+        let Opened::Whole(segment) = segments.open(number)? else { continue };
+        let mut offset = if number == start.segment() { start.offset() } else { 0 };
+        loop {
+            let bytes = segment.read(offset, VERIFY_LEN_MAX)?;
+            if bytes.is_empty() {
+                break;
+            }
+            let written = segment.file.write_all_at(&bytes, offset);
+            written.map_err(|source| StoreError::io("write", &segment.path, source))?;
+            offset += bytes.len() as u64;
+        }
+    }
     Ok(())
 }
 
@@ -192,6 +210,16 @@ fn remove_unbegun(segments: &Segments) -> Result<Vec<u32>, StoreError> {
         numbers.pop();
     }
     Ok(numbers)
+}
+
+/// Removes an index that is of no use, durably and before there is another: a power cut must not
+/// bring back what it says of checkpoints and failed syncs.
+fn forget_index(vfs: &dyn Vfs, path: &Path) -> Result<(), StoreError> {
+    let removed = vfs.remove(path).and_then(|()| match path.parent() {
+        Some(dir) => vfs.sync_dir(dir),
+        None => Ok(()),
+    });
+    removed.map_err(|source| StoreError::io("remove", path, source))
 }
 
 /// Names the packs whose numbers are skipped.
@@ -245,6 +273,7 @@ impl<'a> Replay<'a> {
         index_path: &Path,
         numbers: &[u32],
     ) -> Result<Self, StoreError> {
+        forget_index(&*segments.vfs, index_path)?;
         let index = Index::create(&*segments.vfs, index_path, 0)?;
         index.install(&*segments.vfs, false)?;
         let first = numbers.len().saturating_sub(UNSYNCED_COUNT_MAX);

@@ -136,8 +136,10 @@ impl Inner {
             return self.writable();
         }
         let index = self.index();
-        // Somebody may have appended since the flush; then the end is not clean.
-        if index.durable() == writer.position()
+        // Somebody may have appended since the flush; then the end is not clean. Nor is it with a
+        // table that the next start makes anew.
+        if !index.is_distrusted()
+            && index.durable() == writer.position()
             && let Some(salt) = writer.salt()
         {
             index.sync()?;

@@ -137,7 +137,8 @@ impl Writer {
         if !self.noted_dirty {
             let was_clean = index.state() == State::Clean;
             index.set_state(State::Dirty);
-            if was_clean {
+            // A table that the next start makes anew may say on disk what it likes.
+            if was_clean && !index.is_distrusted() {
                 index.sync()?;
             }
             self.noted_dirty = true;
