@@ -1,5 +1,5 @@
-//! `cargo xtask test`, `tidy` and `bench`: what has to run before a change goes in, and how fast
-//! it is.
+//! `cargo xtask test`, `tidy`, `reliability` and `bench`: what has to run before a change goes in,
+//! what it survives, and how fast it is.
 //!
 //! Depends on as little as it can, so that it compiles in a second or two before anything else.
 //! Not here: the whole list of what CI runs (`.ci/run`), the tests themselves (`tests/`).
@@ -10,6 +10,7 @@
 mod bench;
 mod command;
 mod peers;
+mod reliability;
 mod test;
 mod tidy;
 
@@ -22,6 +23,9 @@ Usage: cargo xtask COMMAND
   test [ARGS…]   sets up real peers, builds the binary and runs every test;
                  ARGS go to `cargo test`, for example: -p cairn-tests --test kill
   tidy           checks the rules of the house that no compiler checks
+  reliability [ARGS…]
+                 tries power cuts, failing disks and damage by the hundred thousand;
+                 ARGS: [--scale N] [--seed S] [ROW…]
   bench [ARGS…]  measures the release build against a real Kubo core, row by row;
                  `bench --help` names the rows";
 
@@ -40,6 +44,7 @@ fn run(args: &[String]) -> Result<()> {
     match args.split_first() {
         Some((name, rest)) if name == "test" => test::run(rest),
         Some((name, [])) if name == "tidy" => tidy::run(),
+        Some((name, rest)) if name == "reliability" => reliability::run(rest),
         Some((name, rest)) if name == "bench" => bench::run(rest),
         _ => bail!("{USAGE}"),
     }

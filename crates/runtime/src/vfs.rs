@@ -19,6 +19,7 @@ pub use real::RealVfs;
 
 use std::{
     fmt,
+    hash::{BuildHasher as _, Hasher as _, RandomState},
     io::{self, IoSlice},
     path::Path,
     sync::Arc,
@@ -102,6 +103,14 @@ pub trait Vfs: fmt::Debug + Send + Sync {
     fn free_len(&self, path: &Path) -> io::Result<Option<u64>> {
         let _ = path;
         Ok(None)
+    }
+
+    /// A number that nobody outside can guess, for what is written to this disk.
+    ///
+    /// A simulated disk draws it from its seed, so that one seed replays one history.
+    fn entropy(&self) -> u64 {
+        // The standard library seeds its hash maps from the system's randomness.
+        RandomState::new().build_hasher().finish()
     }
 }
 

@@ -94,7 +94,7 @@ impl Repo {
             write_mark(vfs, to, &Marked { format: FORMAT, of, complete: false, packs })?;
         }
         self.store().flush()?;
-        let fresh = to.join("meta.new");
+        let fresh = to.join("meta.fresh");
         self.meta().copy_to(&fresh).map_err(|error| refused(to, &error.to_string()))?;
         let packs = self.store().backup_packs()?;
         let copied = self.copy_packs(to, &packs, &old, progress)?;

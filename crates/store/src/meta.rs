@@ -3,9 +3,12 @@
 //! Commits are durable when they return, in two phases (a one-phase commit rests on a checksum
 //! after a crash), with what a quick recovery needs. Callers that come at the same time share a
 //! commit. The file is opened at the first use, so that a node which only moves blocks pays
-//! neither the time nor the memory.
+//! neither the time nor the memory. After an error of the disk the database is closed, and the
+//! next use opens it again, which brings it back to its last whole commit: a full disk or a bad
+//! read costs the call that met it, and no restart.
 //!
-//! Invariants: all I/O through `Vfs`; the cache is small, because the system has one already.
+//! Invariants: all I/O through `Vfs`; the file gets its name when it is a whole database; the
+//! cache is small, because the system has one already.
 //! Not here: pins (`pins.rs`).
 
 use cairn_runtime::{Create, Vfs, VfsFile};
@@ -16,7 +19,11 @@ use redb::{
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
 };
 use thiserror::Error;
 
@@ -69,12 +76,21 @@ pub struct Meta {
 struct Inner {
     vfs: Arc<dyn Vfs>,
     path: PathBuf,
-    database: OnceLock<Database>,
-    /// Taken to open the database and to commit.
+    /// Every use holds the lock for reading, so whoever closes the database is alone with it.
+    database: RwLock<Option<Opened>>,
+    opened_count: AtomicU64,
+    /// Taken to commit.
     turn: Mutex<()>,
     queue: Mutex<Vec<Job>>,
     /// The repository's lock, which must outlive the last commit.
     _lock: Option<Arc<dyn VfsFile>>,
+}
+
+#[derive(Debug)]
+struct Opened {
+    database: Database,
+    /// Which opening this is, so that it is closed for its own errors only.
+    number: u64,
 }
 
 type Change = Box<dyn FnOnce(&WriteTransaction) -> Result<(), redb::Error> + Send>;
@@ -93,8 +109,16 @@ impl std::fmt::Debug for Job {
 impl Meta {
     /// Names the file; nothing is opened yet.
     pub(crate) fn new(vfs: Arc<dyn Vfs>, path: PathBuf, lock: Option<Arc<dyn VfsFile>>) -> Self {
-        let (database, turn, queue) = (OnceLock::new(), Mutex::default(), Mutex::default());
-        Self { inner: Arc::new(Inner { vfs, path, database, turn, queue, _lock: lock }) }
+        let inner = Inner {
+            vfs,
+            path,
+            database: RwLock::default(),
+            opened_count: AtomicU64::new(0),
+            turn: Mutex::default(),
+            queue: Mutex::default(),
+            _lock: lock,
+        };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Returns the value kept under `name`.
@@ -142,9 +166,7 @@ impl Meta {
         if len.unwrap_or_default() == 0 {
             return Ok(None);
         }
-        let transaction = self.database()?.begin_read();
-        let transaction = transaction.map_err(|error| inner.error(error.into()))?;
-        look(&transaction).map(Some).map_err(|error| inner.error(error))
+        inner.with_database(|database| look(&database.begin_read()?)).map(Some)
     }
 
     /// Changes in one durable commit, which concurrent callers may share; if it fails, nobody's
@@ -155,7 +177,6 @@ impl Meta {
     ) -> Result<(), MetaError> {
         let (done, answer) = mpsc::sync_channel(1);
         lock(&self.inner.queue).push(Job { change: Box::new(change), done });
-        let database = self.database();
         let turn = lock(&self.inner.turn);
         // Whoever had the turn before may have taken this change along.
         if let Ok(answer) = answer.try_recv() {
@@ -164,9 +185,7 @@ impl Meta {
         let jobs = std::mem::take(&mut *lock(&self.inner.queue));
         let (changes, waiting): (Vec<_>, Vec<_>) =
             jobs.into_iter().map(|job| (job.change, job.done)).unzip();
-        let result = database.and_then(|database| {
-            commit_all(database, changes).map_err(|error| self.inner.error(error))
-        });
+        let result = self.inner.with_database(|database| commit_all(database, changes));
         for done in waiting {
             // Each has room for one answer, and its receiver waits below or for its turn.
             drop(done.send(result.clone()));
@@ -181,9 +200,10 @@ impl Meta {
         let io = |source| MetaError::Io { path: path.to_owned(), source: Arc::new(source) };
         inner.vfs.remove(path).map_err(io)?;
         let target = Self::new(Arc::clone(&inner.vfs), path.to_owned(), None);
-        let database = target.database()?;
+        let opened = target.inner.opened()?;
+        let opened = opened.as_ref().expect("invariant: just seen open");
         self.read(|from| {
-            let mut to = database.begin_write()?;
+            let mut to = opened.database.begin_write()?;
             to.set_two_phase_commit(true);
             copy_table(from, &to, VALUES)?;
             copy_table(from, &to, crate::pins::PINS)?;
@@ -191,29 +211,6 @@ impl Meta {
         })?;
         // One that was never written has nothing to read, and its copy is as empty.
         Ok(())
-    }
-
-    fn database(&self) -> Result<&Database, MetaError> {
-        let inner = &*self.inner;
-        if let Some(database) = inner.database.get() {
-            return Ok(database);
-        }
-        let _turn = lock(&inner.turn);
-        if let Some(database) = inner.database.get() {
-            return Ok(database);
-        }
-        let file = inner.vfs.open(&inner.path, Create::PrivateIfMissing);
-        let file = file.map_err(|source| inner.io(source))?;
-        if let Some(dir) = inner.path.parent() {
-            inner.vfs.sync_dir(dir).map_err(|source| inner.io(source))?;
-        }
-        let opened =
-            Database::builder().set_cache_size(CACHE_LEN).create_with_backend(Backend(file));
-        let database = opened.map_err(|error| match error {
-            DatabaseError::UpgradeRequired(_) => inner.damaged("it has an unknown format"),
-            error => inner.error(error.into()),
-        })?;
-        Ok(inner.database.get_or_init(|| database))
     }
 }
 
@@ -248,6 +245,72 @@ fn commit_all(database: &Database, changes: Vec<Change>) -> Result<(), redb::Err
 }
 
 impl Inner {
+    /// Uses the database, and closes it if the disk failed under it: it would fail for ever.
+    fn with_database<T>(
+        &self,
+        act: impl FnOnce(&Database) -> Result<T, redb::Error>,
+    ) -> Result<T, MetaError> {
+        let (answer, number) = {
+            let guard = self.opened()?;
+            let opened = guard.as_ref().expect("invariant: just seen open");
+            (act(&opened.database), opened.number)
+        };
+        if let Err(redb::Error::Io(_) | redb::Error::PreviousIo) = &answer {
+            let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+            database.take_if(|opened| opened.number == number);
+        }
+        answer.map_err(|error| self.error(error))
+    }
+
+    /// The database, opened if it is not.
+    fn opened(&self) -> Result<RwLockReadGuard<'_, Option<Opened>>, MetaError> {
+        loop {
+            let guard = self.database.read().unwrap_or_else(PoisonError::into_inner);
+            if guard.is_some() {
+                return Ok(guard);
+            }
+            drop(guard);
+            let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+            if database.is_none() {
+                let number = self.opened_count.fetch_add(1, Ordering::Relaxed);
+                *database = Some(Opened { database: self.open()?, number });
+            }
+        }
+    }
+
+    fn open(&self) -> Result<Database, MetaError> {
+        let failed = |source| self.io(source);
+        if self.vfs.len(&self.path).map_err(failed)?.unwrap_or_default() == 0 {
+            self.create()?;
+        }
+        // Even if it was there: whoever moved it there may have failed to sync its name.
+        if let Some(dir) = self.path.parent() {
+            self.vfs.sync_dir(dir).map_err(failed)?;
+        }
+        self.open_file(self.vfs.open(&self.path, Create::Never).map_err(failed)?)
+    }
+
+    /// Makes an empty database beside its place and moves it there: a crash while it is being
+    /// made must not leave half a database under the name.
+    fn create(&self) -> Result<(), MetaError> {
+        let failed = |source| self.io(source);
+        let fresh = self.path.with_extension("new");
+        self.vfs.remove(&fresh).map_err(failed)?;
+        let file = self.vfs.open(&fresh, Create::PrivateIfMissing).map_err(failed)?;
+        drop(self.open_file(Arc::clone(&file))?);
+        file.sync_data().map_err(failed)?;
+        self.vfs.rename(&fresh, &self.path).map_err(failed)
+    }
+
+    fn open_file(&self, file: Arc<dyn VfsFile>) -> Result<Database, MetaError> {
+        let opened =
+            Database::builder().set_cache_size(CACHE_LEN).create_with_backend(Backend(file));
+        opened.map_err(|error| match error {
+            DatabaseError::UpgradeRequired(_) => self.damaged("it has an unknown format"),
+            error => self.error(error.into()),
+        })
+    }
+
     fn io(&self, source: io::Error) -> MetaError {
         MetaError::Io { path: self.path.clone(), source: Arc::new(source) }
     }

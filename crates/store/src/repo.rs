@@ -12,7 +12,7 @@
 //! of a newer format, is left alone.
 //! Not here: what the settings mean (`cairn-node`).
 
-use crate::{Meta, Pins, Store, StoreError};
+use crate::{Meta, Pins, Store, StoreError, store::SEGMENT_LEN_MAX};
 use cairn_runtime::{Create, Vfs, VfsExt as _, VfsFile};
 use serde_json::Value;
 use std::{
@@ -110,9 +110,18 @@ pub enum RepoError {
 }
 
 /// How to open a repository.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
-pub struct OpenOptions {}
+pub struct OpenOptions {
+    /// A pack is closed before it would grow over this many bytes; 256 MiB, which is also the most.
+    pub segment_len_max: u64,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self { segment_len_max: SEGMENT_LEN_MAX }
+    }
+}
 
 /// What is at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -217,7 +226,7 @@ impl Repo {
     /// # Errors
     ///
     /// Any [`RepoError`] but [`RepoError::Exists`].
-    pub fn open(vfs: Arc<dyn Vfs>, path: &Path, _options: OpenOptions) -> Result<Self, RepoError> {
+    pub fn open(vfs: Arc<dyn Vfs>, path: &Path, options: OpenOptions) -> Result<Self, RepoError> {
         match Self::detect(&*vfs, path)? {
             RepoKind::Missing => return Err(RepoError::Missing { path: path.to_owned() }),
             RepoKind::Kubo => return Err(RepoError::Kubo { path: path.to_owned() }),
@@ -232,13 +241,18 @@ impl Repo {
         }
         let lock = take_lock(&*vfs, path)?;
         Self::read_config(&*vfs, path)?;
+        sync_if_new(&*vfs, path)?;
         let mut losses = Vec::new();
         let keystore = path.join("keystore");
         if !exists(&*vfs, &keystore)? {
             losses.push(format!("{}: missing, and the keys in it", keystore.display()));
             create_dir(&*vfs, &keystore)?;
         }
-        let store = Store::open_locked(Arc::clone(&vfs), path, Some(Arc::clone(&lock)))?;
+        let store = Store::open_locked(
+            Arc::clone(&vfs),
+            path,
+            (options.segment_len_max.min(SEGMENT_LEN_MAX), Some(Arc::clone(&lock))),
+        )?;
         losses.extend(store.damage().iter().map(ToString::to_string));
         for loss in &losses {
             warn!(loss, "the repository is damaged");
@@ -410,6 +424,24 @@ pub(crate) fn write_config(vfs: &dyn Vfs, dir: &Path, config: &Value) -> Result<
     // Two spaces a level, as Kubo writes it; a value always becomes text.
     let text = format!("{config:#}\n");
     replace(vfs, &dir.join("config"), text.as_bytes(), true)
+}
+
+/// Makes the names of a repository durable that nothing was ever written to: its `init` may have
+/// been killed, or failed, after it wrote the config and before it made that durable.
+fn sync_if_new(vfs: &dyn Vfs, path: &Path) -> Result<(), RepoError> {
+    let packs = path.join("blocks");
+    let used = match vfs.list(&packs) {
+        Ok(names) => !names.is_empty(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        Err(source) => return Err(io_error("list", &packs, source)),
+    };
+    if used || exists(vfs, &path.join("meta.redb"))? {
+        return Ok(());
+    }
+    for dir in [Some(path), path.parent()].into_iter().flatten() {
+        vfs.sync_dir(dir).map_err(|source| io_error("sync", dir, source))?;
+    }
+    Ok(())
 }
 
 pub(crate) fn take_lock(vfs: &dyn Vfs, dir: &Path) -> Result<Arc<dyn VfsFile>, RepoError> {

@@ -28,6 +28,7 @@ mod tests;
 pub(crate) use copies::{BackupPack, PACK_HEADER_LEN};
 pub use gc::{Collection, Lease, Mark, SweepObserver, Swept};
 pub use list::List;
+pub(crate) use record::SEGMENT_LEN_MAX;
 
 use crate::StoreError;
 use cairn_block::{Block, BlockError, BlockStore, Cid};
@@ -132,20 +133,21 @@ impl Store {
     ///
     /// [`StoreError::Io`] and [`StoreError::Newer`]. Damage is no error: see [`Store::damage`].
     pub fn open(vfs: Arc<dyn Vfs>, dir: &Path) -> Result<Self, StoreError> {
-        Self::open_locked(vfs, dir, None)
+        Self::open_locked(vfs, dir, (SEGMENT_LEN_MAX, None))
     }
 
-    /// Like [`Store::open`], keeping `lock` until the last clone is gone.
+    /// Like [`Store::open`], with packs of this length, keeping `lock` until the last clone is
+    /// gone.
     pub(crate) fn open_locked(
         vfs: Arc<dyn Vfs>,
         dir: &Path,
-        lock: Option<Arc<dyn VfsFile>>,
+        (segment_len_max, lock): (u64, Option<Arc<dyn VfsFile>>),
     ) -> Result<Self, StoreError> {
         let packs = segment::packs_dir(dir);
         let created = vfs.create_dir(&packs, false);
         created.map_err(|source| StoreError::io("create", &packs, source))?;
         let index_path = dir.join("index");
-        let segments = Segments::new(vfs, packs);
+        let segments = Segments::new(vfs, packs, segment_len_max);
         let recovered = recover::open(&segments, &index_path)?;
         for damage in &recovered.damage {
             warn!(%damage, "blocks are lost");

@@ -157,3 +157,37 @@ fn a_full_disk_is_an_error_and_then_over() {
     pins.add(&many).unwrap();
     assert_eq!(pins.count().unwrap(), 29_991);
 }
+
+/// A full disk fails the commit that meets it, and nothing else.
+#[test]
+fn pins_go_on_when_the_disk_has_room_again() {
+    let vfs = MemoryVfs::default();
+    vfs.create_dir(Path::new("/r"), true).unwrap();
+    let shared: Arc<dyn Vfs> = Arc::new(vfs.clone());
+    let (meta, pins) = open(&shared, Path::new("/r"));
+    let kept: Vec<Pin> = (0..100).map(|number| pin(number, PinKind::Direct)).collect();
+    pins.add(&kept).unwrap();
+    vfs.set_room(0);
+    let large = vec![("large".to_owned(), Some(vec![7; 4 << 20]))];
+    assert!(matches!(meta.set(large.clone()), Err(MetaError::Io { .. })));
+    assert_eq!(pins.count().unwrap(), 100, "reading goes on");
+    vfs.set_room(u64::MAX);
+    pins.add(&[pin(100, PinKind::Recursive)]).unwrap();
+    meta.set(large).unwrap();
+    assert_eq!(pins.count().unwrap(), 101);
+}
+
+/// A database that a crash left half made beside its place is made again.
+#[test]
+fn a_database_has_its_name_once_it_is_whole() {
+    let vfs = MemoryVfs::default();
+    vfs.create_dir(Path::new("/r"), true).unwrap();
+    let shared: Arc<dyn Vfs> = Arc::new(vfs.clone());
+    let half = shared.open(Path::new("/r/meta.new"), Create::New).unwrap();
+    half.write_all_at(&[0; 5000], 0).unwrap();
+    let (_, pins) = open(&shared, Path::new("/r"));
+    pins.add(&[pin(1, PinKind::Direct)]).unwrap();
+    assert_eq!(vfs.list(Path::new("/r")).unwrap(), ["meta.redb"]);
+    let (_, pins) = open(&(Arc::new(vfs.snapshot()) as Arc<dyn Vfs>), Path::new("/r"));
+    assert_eq!(pins.count().unwrap(), 1);
+}

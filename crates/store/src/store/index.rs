@@ -3,7 +3,8 @@
 //! ```text
 //! page 0   words: magic, page count, two seeds, check of these four;
 //!          8 checkpoint, 9 salt of its segment, 10 check of 8 and 9, 11 durable position,
-//!          12 state, 13 live entries, 14 used entries (as of a clean end), 15 cut
+//!          12 state, 13 live entries, 14 used entries (as of a clean end), 15 cut,
+//!          16 not zero once a sync of the table failed
 //! page 1…  255 entries of 16 bytes, then 8 bytes of check (XOR over the entries), 8 unused
 //! entry    fingerprint; place: segment (20 bits), offset (28), record length in 64 B (16)
 //! ```
@@ -122,7 +123,7 @@ pub(crate) struct Index {
 impl Index {
     /// Makes an empty table beside `path`; [`Index::install`] puts it there.
     pub(crate) fn create(vfs: &dyn Vfs, path: &Path, count: u64) -> Result<Self, StoreError> {
-        let seeds = [super::segment::random(), super::segment::random()];
+        let seeds = [vfs.entropy(), vfs.entropy()];
         Self::create_with(vfs, path, (count, seeds))
     }
 
@@ -213,9 +214,19 @@ impl Index {
     }
 
     /// Writes the table out and waits for it.
+    ///
+    /// Once this has failed, it fails always: the system believes that the pages are written, so
+    /// a later success would say nothing of them. The next start makes another table.
     pub(crate) fn sync(&self) -> Result<(), StoreError> {
-        let synced = self.map.sync().and_then(|()| self.file.sync_data());
-        synced.map_err(|source| StoreError::io("sync", &self.path, source))
+        let synced = if self.is_distrusted() {
+            Err(std::io::Error::other("an earlier sync of it failed"))
+        } else {
+            self.map.sync().and_then(|()| self.file.sync_data())
+        };
+        synced.map_err(|source| {
+            self.distrust();
+            StoreError::io("sync", &self.path, source)
+        })
     }
 
     /// How many blocks it knows.

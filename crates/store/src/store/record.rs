@@ -8,7 +8,7 @@
 //!           16  8  salt, random            24  4  zero
 //!           28  4  CRC-32 of the 28 bytes before
 //! record     0  4  "cRec"
-//!            4  1  kind: 1 block, 2 tombstone (the block is deleted), 3 footer (not written yet)
+//!            4  1  kind: 1 block, 2 tombstone (deleted), 3 footer (later), 4 void (torn, skipped)
 //!            5  1  length of the multihash, 2 to 139
 //!            6  2  flags: zero; a reader refuses data under flags that it does not know
 //!            8  4  length of the data that follows, at most 2 MiB
@@ -49,6 +49,9 @@ pub(crate) const SEGMENT_FORMAT: u8 = 1;
 
 /// First bytes of every record; what a search for the next one after damage looks for.
 pub(crate) const RECORD_MAGIC: [u8; 4] = *b"cRec";
+
+/// Kind of a record that is skipped because its data was torn.
+const VOID: u8 = 4;
 
 const SEGMENT_MAGIC: [u8; 7] = *b"cairnpk";
 const SEGMENT_HALF_LEN: usize = SEGMENT_HEADER_LEN / 2;
@@ -143,7 +146,7 @@ pub(crate) enum RecordKind {
     Block,
     /// The block is deleted; records before this one do not count.
     Tombstone,
-    /// Something that this version does not know; skipped.
+    /// Something that this version does not know, or a torn block; skipped.
     Unknown,
 }
 
@@ -184,7 +187,7 @@ impl Record {
         let kind = match kind {
             RecordKind::Block => 1,
             RecordKind::Tombstone => 2,
-            RecordKind::Unknown => unreachable!("invariant: only read, never written"),
+            RecordKind::Unknown => VOID,
         };
         out.extend_from_slice(&RECORD_MAGIC);
         out.extend_from_slice(&[kind, hash.encoded_len() as u8, 0, 0]);

@@ -20,6 +20,7 @@ use super::{
 use crate::StoreError;
 use bytes::Bytes;
 use cairn_block::{Block, BlockError, Cid, Multihash, codec};
+use cairn_runtime::Vfs;
 use std::{collections::HashSet, path::Path, sync::Arc};
 use tracing::{info, warn};
 
@@ -38,10 +39,11 @@ pub(super) struct Recovered {
 
 /// Opens the packs and their index.
 pub(super) fn open(segments: &Segments, index_path: &Path) -> Result<Recovered, StoreError> {
-    let index = Index::open(&*segments.vfs, index_path)?;
-    if let Some(index) = &index {
-        cut_after_failed_sync(segments, index)?;
+    let mut index = Index::open(&*segments.vfs, index_path)?;
+    if let Some(failed) = index.take_if(|index| index.state() == State::SyncFailed) {
+        cut_after_failed_sync(segments, &failed)?;
     }
+    let index = index.filter(|index| !index.is_distrusted());
     let numbers = remove_unbegun(segments)?;
     let mut damage = missing(segments, &numbers);
     let last = numbers.last().copied();
@@ -158,11 +160,9 @@ fn open_last(
 }
 
 /// After a failed sync the kernel may show bytes that are not on disk: what that process wrote
-/// after its last good sync, and so never acknowledged, goes.
+/// after its last good sync, and so never acknowledged, goes. So does the index: on disk it would
+/// go on saying where to cut when more was acknowledged behind that.
 fn cut_after_failed_sync(segments: &Segments, index: &Index) -> Result<(), StoreError> {
-    if index.state() != State::SyncFailed {
-        return Ok(());
-    }
     let cut = index.cut();
     for number in segments.numbers()? {
         if number > cut.segment() {
@@ -175,7 +175,25 @@ fn cut_after_failed_sync(segments: &Segments, index: &Index) -> Result<(), Store
             done.map_err(|source| StoreError::io("cut", &segment.path, source))?;
         }
     }
-    index.set_state(State::Dirty);
+    write_again(segments, index.durable())
+}
+
+/// Writes the packs' bytes from `start` on once more, as they are: the system takes pages whose
+/// sync failed for written, and would leave them out of the next one.
+fn write_again(segments: &Segments, start: Position) -> Result<(), StoreError> {
+    for number in segments.numbers()?.into_iter().filter(|number| *number >= start.segment()) {
+        let Opened::Whole(segment) = segments.open(number)? else { continue };
+        let mut offset = if number == start.segment() { start.offset() } else { 0 };
+        loop {
+            let bytes = segment.read(offset, VERIFY_LEN_MAX)?;
+            if bytes.is_empty() {
+                break;
+            }
+            let written = segment.file.write_all_at(&bytes, offset);
+            written.map_err(|source| StoreError::io("write", &segment.path, source))?;
+            offset += bytes.len() as u64;
+        }
+    }
     Ok(())
 }
 
@@ -208,6 +226,16 @@ fn emptied(segments: &Segments, numbers: &[u32]) -> Result<HashSet<u32>, StoreEr
         }
     }
     Ok(emptied)
+}
+
+/// Removes an index that is of no use, durably and before there is another: a power cut must not
+/// bring back what it says of checkpoints and failed syncs.
+fn forget_index(vfs: &dyn Vfs, path: &Path) -> Result<(), StoreError> {
+    let removed = vfs.remove(path).and_then(|()| match path.parent() {
+        Some(dir) => vfs.sync_dir(dir),
+        None => Ok(()),
+    });
+    removed.map_err(|source| StoreError::io("remove", path, source))
 }
 
 /// Names the packs whose numbers are skipped.
@@ -261,6 +289,7 @@ impl<'a> Replay<'a> {
         index_path: &Path,
         numbers: &[u32],
     ) -> Result<Self, StoreError> {
+        forget_index(&*segments.vfs, index_path)?;
         let index = Index::create(&*segments.vfs, index_path, 0)?;
         index.install(&*segments.vfs, false)?;
         let first = numbers.len().saturating_sub(UNSYNCED_COUNT_MAX);
@@ -370,6 +399,7 @@ impl<'a> Replay<'a> {
             if torn {
                 let (path, offset) = (segment.path.display(), position.offset());
                 info!(%path, offset, "dropping a block that was cut short by a crash");
+                void(segment, offset, record)?;
             } else {
                 self.apply(*position, record)?;
             }
@@ -439,6 +469,16 @@ impl<'a> Replay<'a> {
             StoreError::io("read", &self.segments.dir.with_file_name("index"), source)
         })
     }
+}
+
+/// Makes a torn record one that is skipped: what is synced after it would otherwise vouch for it
+/// at the next start, and the block would count as present.
+fn void(segment: &Segment, offset: u64, record: &Record) -> Result<(), StoreError> {
+    let mut header = Vec::new();
+    let named = (&record.hash, record.data_len);
+    Record::encode(segment.id, offset, RecordKind::Unknown, named, &mut header);
+    let written = segment.file.write_all_at(&header, offset);
+    written.map_err(|source| StoreError::io("write", &segment.path, source))
 }
 
 /// Whether the record holds a block's own bytes.

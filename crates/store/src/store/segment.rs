@@ -11,7 +11,6 @@ use crate::StoreError;
 use cairn_runtime::{Create, Vfs, VfsFile};
 use std::{
     collections::HashMap,
-    hash::{BuildHasher as _, Hasher as _, RandomState},
     io,
     path::{Path, PathBuf},
     sync::{
@@ -40,6 +39,8 @@ pub(crate) struct Segment {
 pub(crate) struct Segments {
     pub(crate) vfs: Arc<dyn Vfs>,
     pub(crate) dir: PathBuf,
+    /// A pack is closed before it would grow over this many bytes.
+    pub(crate) len_max: u64,
     cache: Mutex<Cache>,
 }
 
@@ -63,8 +64,8 @@ pub(crate) enum Opened {
 }
 
 impl Segments {
-    pub(crate) fn new(vfs: Arc<dyn Vfs>, dir: PathBuf) -> Self {
-        Self { vfs, dir, cache: Mutex::default() }
+    pub(crate) fn new(vfs: Arc<dyn Vfs>, dir: PathBuf, len_max: u64) -> Self {
+        Self { vfs, dir, len_max, cache: Mutex::default() }
     }
 
     /// The numbers of the packs that are there, ascending.
@@ -128,7 +129,7 @@ impl Segments {
             let source = io::Error::new(io::ErrorKind::StorageFull, "no segment numbers left");
             return Err(StoreError::io("create", &path, source));
         }
-        let id = SegmentId { number, salt: random() };
+        let id = SegmentId { number, salt: self.vfs.entropy() };
         let file = self.vfs.open(&path, Create::New);
         let file = file.map_err(|source| StoreError::io("create", &path, source))?;
         if let Err(source) = file.write_all_at(&id.encode(SegmentFlags::default()), 0) {
@@ -228,11 +229,6 @@ impl Segment {
 
 fn file_name(number: u32) -> String {
     format!("{number:06}.pack")
-}
-
-/// A number that nobody outside can guess; the standard library seeds its hash maps with one.
-pub(crate) fn random() -> u64 {
-    RandomState::new().build_hasher().finish()
 }
 
 /// The directory of packs in the repository at `dir`.

@@ -11,7 +11,6 @@
 use super::{
     Inner,
     index::{Position, State},
-    record::SEGMENT_LEN_MAX,
 };
 use crate::StoreError;
 use std::{
@@ -21,8 +20,8 @@ use std::{
 };
 use tracing::error;
 
-/// A checkpoint is due when recovery would have to read more than this (512 MiB).
-const BEHIND_LEN_MAX: u64 = 2 * SEGMENT_LEN_MAX;
+/// A checkpoint is due when recovery would have to read more than so many packs (512 MiB).
+const BEHIND_COUNT_MAX: u64 = 2;
 
 /// Who syncs, and how far it has come.
 #[derive(Debug, Default)]
@@ -110,7 +109,8 @@ impl Inner {
         let Ok(_one_at_a_time) = self.sync.checkpoint.try_lock() else { return };
         let index = self.index();
         let (durable, (checkpoint, _)) = (index.durable(), index.checkpoint());
-        if distance(checkpoint, durable) < BEHIND_LEN_MAX {
+        let pack_len = self.segments.len_max;
+        if distance(checkpoint, durable, pack_len) < BEHIND_COUNT_MAX * pack_len {
             return;
         }
         let Ok(super::segment::Opened::Whole(segment)) = self.segments.open(durable.segment())
@@ -138,8 +138,10 @@ impl Inner {
             return self.writable();
         }
         let index = self.index();
-        // Somebody may have appended since the flush; then the end is not clean.
-        if index.durable() == writer.position()
+        // Somebody may have appended since the flush; then the end is not clean. Nor is it with a
+        // table that the next start makes anew.
+        if !index.is_distrusted()
+            && index.durable() == writer.position()
             && let Some(salt) = writer.salt()
         {
             index.sync()?;
@@ -153,8 +155,7 @@ impl Inner {
 }
 
 /// About how many bytes of packs lie between two positions.
-fn distance(from: Position, to: Position) -> u64 {
-    let at =
-        |position: Position| u64::from(position.segment()) * SEGMENT_LEN_MAX + position.offset();
-    at(to).saturating_sub(at(from).max(SEGMENT_LEN_MAX))
+fn distance(from: Position, to: Position, pack_len: u64) -> u64 {
+    let at = |position: Position| u64::from(position.segment()) * pack_len + position.offset();
+    at(to).saturating_sub(at(from).max(pack_len))
 }

@@ -155,7 +155,8 @@ impl Writer {
         if !self.noted_dirty {
             let was_clean = index.state() == State::Clean;
             index.set_state(State::Dirty);
-            if was_clean {
+            // A table that the next start makes anew may say on disk what it likes.
+            if was_clean && !index.is_distrusted() {
                 index.sync()?;
             }
             self.noted_dirty = true;
@@ -163,8 +164,8 @@ impl Writer {
         Ok(())
     }
 
-    fn has_room(&self, len: u64) -> bool {
-        self.segment.is_some() && self.end + len <= SEGMENT_LEN_MAX
+    fn has_room(&self, len: u64, len_max: u64) -> bool {
+        self.segment.is_some() && self.end + len <= len_max
     }
 }
 
@@ -313,7 +314,7 @@ impl Inner {
         len: u64,
     ) -> Result<Arc<Segment>, Fault> {
         writer.note_dirty(index)?;
-        let fits = writer.has_room(batch.len + len);
+        let fits = writer.has_room(batch.len + len, self.segments.len_max);
         if !fits || batch.records.len() == BATCH_COUNT_MAX {
             self.write(index, writer, batch)?;
         }

@@ -25,6 +25,7 @@ const STATE: usize = 12;
 pub(super) const LIVE: usize = 13;
 pub(super) const USED: usize = 14;
 const CUT: usize = 15;
+const DISTRUSTED: usize = 16;
 
 /// A place between records: segment number and offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -135,6 +136,16 @@ impl Index {
     /// Up to where the packs count after a failed sync.
     pub(crate) fn cut(&self) -> Position {
         Position(self.map.words()[CUT].load(Ordering::Relaxed))
+    }
+
+    /// Whether a sync of the table failed, so that pages of it may never reach the disk.
+    pub(crate) fn is_distrusted(&self) -> bool {
+        self.map.words()[DISTRUSTED].load(Ordering::Relaxed) != 0
+    }
+
+    /// Notes that a sync of the table failed.
+    pub(crate) fn distrust(&self) {
+        self.map.words()[DISTRUSTED].store(1, Ordering::Relaxed);
     }
 
     /// What the last process left behind.
