@@ -122,6 +122,7 @@ impl Model {
         match op {
             Op::Append(numbers) => self.open(numbers, true),
             Op::Delete(number) => self.open(&[*number], false),
+            Op::Collect(kept) => self.open(&others(kept), false),
             Op::Pin(..) | Op::Unpin(_) => self.pins.begin(|pins| with_pins(pins, op)),
             Op::Set(_) => self.values.begin(|values| with_values(values, op)),
             Op::Configure(number) => self.configs.begin(|_| *number),
@@ -141,6 +142,12 @@ impl Model {
             Op::Append(numbers) => self.settle(numbers, true),
             Op::Delete(number) => self.settle(&[*number], false),
             Op::Flush | Op::Close | Op::Reopen => self.cut_is_now(),
+            Op::Collect(kept) => {
+                for number in others(kept) {
+                    self.now[number] = Presence::is(false);
+                }
+                self.cut_is_now();
+            }
             // A commit of one table makes the other durable as well.
             Op::Pin(..) | Op::Unpin(_) => {
                 self.pins.succeed(|pins| with_pins(pins, op));
@@ -152,6 +159,16 @@ impl Model {
             }
             Op::Configure(number) => self.configs.succeed(|_| *number),
             Op::Read(_) | Op::List | Op::Kill | Op::LosePower(..) => {}
+        }
+    }
+
+    /// The operation that began failed, and said so.
+    pub fn fail(&mut self, op: &Op) {
+        // What half a collection forgot may come back with a later index: it is garbage.
+        if let Op::Collect(kept) = op {
+            for number in others(kept) {
+                self.ghosts[number] |= self.now[number].there;
+            }
         }
     }
 
@@ -197,6 +214,11 @@ impl Model {
             self.ghosts[*number] &= !there;
         }
     }
+}
+
+/// The blocks that are not among these.
+fn others(kept: &[usize]) -> Vec<usize> {
+    (0..BLOCK_COUNT + FRESH_COUNT).filter(|number| !kept.contains(number)).collect()
 }
 
 /// What a repository answered to every question.

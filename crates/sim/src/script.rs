@@ -37,6 +37,8 @@ pub enum Op {
     Unpin(Vec<usize>),
     /// Sets values in one commit, or removes those given as `None`.
     Set(Vec<(String, Option<Vec<u8>>)>),
+    /// Collects garbage: what is not among these blocks.
+    Collect(Vec<usize>),
     /// Replaces the config file.
     Configure(u64),
     /// Notes a clean end and goes on.
@@ -56,7 +58,7 @@ pub fn script(seed: u64, count: usize, power: bool) -> Vec<Op> {
 }
 
 fn draw(random: &mut Random, power: bool) -> Op {
-    match random.below(if power { 104 } else { 100 }) {
+    match random.below(if power { 109 } else { 105 }) {
         0..30 => Op::Append(some(random, 8)),
         30..42 => Op::Flush,
         42..52 => Op::Delete(random.below(BLOCK_COUNT)),
@@ -72,6 +74,7 @@ fn draw(random: &mut Random, power: bool) -> Op {
         87..90 => Op::Close,
         90..95 => Op::Reopen,
         95..100 => Op::Kill,
+        100..105 => Op::Collect(some(random, BLOCK_COUNT)),
         _ => Op::LosePower(random.below(3), random.number()),
     }
 }

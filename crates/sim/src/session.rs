@@ -11,8 +11,8 @@ use crate::{
     script::Op,
 };
 use anyhow::{Context as _, Result, bail, ensure};
-use cairn_block::Block;
-use cairn_store::{OpenOptions, Pin, Repo, RepoKind};
+use cairn_block::{Block, Multihash};
+use cairn_store::{OpenOptions, Pin, Repo, RepoKind, SweepObserver};
 use serde_json::json;
 use std::{path::Path, sync::Arc};
 
@@ -142,7 +142,10 @@ impl Session {
                 self.model.succeed(op);
                 Ok(Outcome::Done)
             }
-            Err(Failure::Refused(text)) => Ok(Outcome::Refused(text)),
+            Err(Failure::Refused(text)) => {
+                self.model.fail(op);
+                Ok(Outcome::Refused(text))
+            }
             Err(Failure::Wrong(error)) => Err(error.context(format!("in {op:?}"))),
         }
     }
@@ -190,6 +193,7 @@ impl Session {
                 let allowed = before.now[*number].allows(was);
                 wrong_unless(allowed, || format!("deleting says that it was there: {was}"))
             }
+            Op::Collect(numbers) => collect(repo, &some(numbers)),
             Op::Read(numbers) => read(repo, &some(numbers), numbers, before),
             Op::List => {
                 let listed: Result<Vec<_>, _> = repo.store().list().collect();
@@ -256,6 +260,25 @@ fn refused(error: impl std::fmt::Display) -> Failure {
 
 fn wrong_unless(right: bool, what: impl FnOnce() -> String) -> Result<(), Failure> {
     if right { Ok(()) } else { Err(Failure::Wrong(anyhow::Error::msg(what()))) }
+}
+
+/// Hears of a collection, and lets it go on.
+struct Silent;
+
+impl SweepObserver for Silent {
+    fn removed(&mut self, _hash: &Multihash) {}
+
+    fn goes_on(&self) -> bool {
+        true
+    }
+}
+
+/// Collects what is not among these blocks.
+fn collect(repo: &Repo, kept: &[Block]) -> Result<(), Failure> {
+    let collection = repo.store().collect().context("another collection is under way")?;
+    collection.mark(&cids(kept)).map_err(refused)?;
+    let swept = collection.sweep(&mut Silent).map_err(refused)?;
+    if swept.short_of_space { Err(refused("there is no room to copy")) } else { Ok(()) }
 }
 
 /// Asks for some blocks, their lengths and their pins.

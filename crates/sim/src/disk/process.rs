@@ -261,6 +261,13 @@ impl VfsFile for OpenFile {
 
     fn start_sync(&self, _offset: u64, _len: u64) {}
 
+    fn punch(&self, offset: u64, len: u64) -> io::Result<bool> {
+        let mut state = self.process.call(Call::Change)?;
+        let zeros = vec![0; usize::try_from(len).unwrap_or_default()];
+        self.write(&mut state, &zeros, offset);
+        Ok(true)
+    }
+
     fn try_lock(&self) -> io::Result<bool> {
         let mut state = self.process.call(Call::Look)?;
         let locked = &mut state.files[self.number].locked;
