@@ -60,6 +60,8 @@ fn run(parsed: Parsed) -> Result<ExitCode, Failure> {
                 "init" => own::init::run(&request, &globals, &paths).await,
                 "daemon" => own::daemon::run(&request, &globals).await,
                 "config edit" => own::edit::run(&globals).await,
+                "migrate" => own::migrate::run(&request, &globals).await,
+                "repo migrate" => own::repo_migrate::run(&request, &globals),
                 _ => ask::run(request, &globals, paths).await,
             },
         }

@@ -5,7 +5,7 @@
 //! Not here: the texts themselves (`cairn_rpc`), unpacking (`extract`).
 
 mod add;
-mod bar;
+pub(crate) mod bar;
 mod get;
 
 use crate::{Outputs, args::Globals, report::Failure};
