@@ -5,7 +5,8 @@
 //! commit. The file is opened at the first use, so that a node which only moves blocks pays
 //! neither the time nor the memory.
 //!
-//! Invariants: all I/O through `Vfs`; the cache is small, because the system has one already.
+//! Invariants: all I/O through `Vfs`; the file is whole from the moment it has its name; the
+//! cache is small, because the system has one already.
 //! Not here: pins (`pins.rs`).
 
 use cairn_runtime::{Create, Vfs, VfsFile};
@@ -185,17 +186,27 @@ impl Meta {
         if let Some(database) = inner.database.get() {
             return Ok(database);
         }
-        let file = inner.vfs.open(&inner.path, Create::PrivateIfMissing);
-        let file = file.map_err(|source| inner.io(source))?;
-        if let Some(dir) = inner.path.parent() {
-            inner.vfs.sync_dir(dir).map_err(|source| inner.io(source))?;
+        let io = |source| inner.io(source);
+        // A database is made beside its place, and put there when it is whole: one that was cut
+        // off while it was made could never be opened again.
+        let fresh = inner.vfs.len(&inner.path).map_err(io)?.unwrap_or_default() == 0;
+        let path = if fresh { inner.path.with_extension("new") } else { inner.path.clone() };
+        if fresh {
+            inner.vfs.remove(&path).map_err(io)?;
         }
+        let file = inner.vfs.open(&path, Create::PrivateIfMissing).map_err(io)?;
         let opened =
             Database::builder().set_cache_size(CACHE_LEN).create_with_backend(Backend(file));
         let database = opened.map_err(|error| match error {
             DatabaseError::UpgradeRequired(_) => inner.damaged("it has an unknown format"),
             error => inner.error(error.into()),
         })?;
+        if fresh {
+            inner.vfs.rename(&path, &inner.path).map_err(io)?;
+        }
+        if let Some(dir) = inner.path.parent() {
+            inner.vfs.sync_dir(dir).map_err(io)?;
+        }
         Ok(inner.database.get_or_init(|| database))
     }
 }
