@@ -8,6 +8,8 @@ Requests, answered in order:
   {"op": "get", "cid": C, "path": P}      bitswap from connected peers, written to P -> {"ok": true}
   {"op": "connect", "addr": A}            dials -> {"ok": true}
   {"op": "peers"}                         -> {"peers": TEXT}
+  {"op": "unpin", "cid": C}               its blocks stay -> {"ok": true}
+  {"op": "pins"}                          all that is pinned, however -> {"cids": [C…]}
 Anything that fails answers {"error": TEXT}. The end of standard input ends the peer.
 
 The core is Kubo 0.22, so it adds as CIDv0 with 256 KiB dag-pb leaves. It is told of no bootstrap
@@ -34,6 +36,8 @@ SIGNATURES = {  # name: (result, arguments)
     "Download": (ctypes.c_int, [CHARS, CHARS, CHARS]),
     "ConnectToPeer": (ctypes.c_int, [CHARS, CHARS]),
     "ListPeersIDs": (CHARS, [CHARS]),
+    "ListPins": (CHARS, [CHARS]),
+    "UnpinCID": (ctypes.c_int, [CHARS, CHARS]),
 }
 
 
@@ -119,6 +123,14 @@ class Peer:
     def peers(self, _request):
         return {"peers": (self.kubo.ListPeersIDs(self.repo) or b"").decode()}
 
+    def unpin(self, request):
+        if self.kubo.UnpinCID(self.repo, request["cid"].encode()) != 0:
+            raise RuntimeError(f"could not unpin {request['cid']}")
+        return {"ok": True}
+
+    def pins(self, _request):
+        return {"cids": json.loads(filled(self.kubo.ListPins(self.repo), "list the pins"))}
+
 
 def main():
     # The library prints to standard output by itself; answers go through a copy of it.
@@ -131,7 +143,15 @@ def main():
     peer = Peer(folder)
     operations = {
         operation.__name__: operation
-        for operation in (peer.add, peer.add_each, peer.get, peer.connect, peer.peers)
+        for operation in (
+            peer.add,
+            peer.add_each,
+            peer.get,
+            peer.connect,
+            peer.peers,
+            peer.unpin,
+            peer.pins,
+        )
     }
     print(json.dumps(peer.hello()), file=answers)
     for line in sys.stdin:

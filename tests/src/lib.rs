@@ -10,6 +10,7 @@
 
 pub mod hostile;
 pub mod http;
+pub mod leveldb;
 pub mod tree;
 
 mod daemon;

@@ -23,7 +23,11 @@ pub struct Peer {
 impl Peer {
     /// Starts Kubo's core. `home` is where the peers are installed (see [`crate::peers`]).
     pub fn kubo(home: &Path) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        Self::kubo_in(home, tempfile::tempdir().expect("a temporary folder can be made"))
+    }
+
+    /// Starts Kubo's core on the repository that another left in `folder`.
+    pub fn kubo_in(home: &Path, folder: TempDir) -> Self {
         let mut command = Command::new("python3");
         command
             .arg(source("kubo_peer.py"))
@@ -46,6 +50,11 @@ impl Peer {
         let list = hello["addrs"].as_array().expect("a peer lists its addresses");
         let addrs = list.iter().filter_map(Value::as_str).map(str::to_owned).collect();
         Self { process, folder, addrs }
+    }
+
+    /// Ends it; its repository stays in the folder as `repo`.
+    pub fn end(self) -> TempDir {
+        self.folder
     }
 
     /// A path in the peer's own temporary folder.

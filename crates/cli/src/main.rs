@@ -61,6 +61,8 @@ fn run(parsed: Parsed) -> Result<ExitCode, Failure> {
                 "daemon" => own::daemon::run(&request, &globals).await,
                 "repo restore" => own::restore::run(&request, &globals).await,
                 "config edit" => own::edit::run(&globals).await,
+                "migrate" => own::migrate::run(&request, &globals).await,
+                "repo migrate" => own::repo_migrate::run(&request, &globals),
                 _ => ask::run(request, &globals, paths).await,
             },
         }

@@ -4,4 +4,6 @@ pub(crate) mod daemon;
 pub(crate) mod edit;
 pub(crate) mod greet;
 pub(crate) mod init;
+pub(crate) mod migrate;
+pub(crate) mod repo_migrate;
 pub(crate) mod restore;

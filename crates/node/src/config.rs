@@ -8,6 +8,7 @@
 //! before it reaches the disk; this module alone reads the environment.
 //! Not here: the file's atomic replacement (`cairn-store`).
 
+mod adopt;
 mod environment;
 mod initial;
 mod profile;
@@ -15,7 +16,8 @@ mod sections;
 mod tree;
 mod units;
 
-pub use environment::repo_path;
+pub use adopt::{Adopted, adopt};
+pub use environment::{expand_home, kubo_repo_path, own_repo_path, repo_path};
 pub use profile::{PROFILES, Profile};
 pub use sections::{
     Addresses, Authorization, Bitswap, ConnMgr, Gateway, GcSettings, PeeringPeer, Settings,

@@ -111,7 +111,7 @@ fn collect(
 /// The root of MFS, if there is one.
 fn mfs_root(repo: &Repo) -> Result<Option<Cid>, NodeError> {
     let failed = |error: MetaError| NodeError::Pin(error.into());
-    let Some(bytes) = repo.meta().get(cairn_store::MFS_ROOT).map_err(failed)? else {
+    let Some(bytes) = repo.meta().get(cairn_store::MFS_ROOT_KEY).map_err(failed)? else {
         return Ok(None);
     };
     // Without it nothing can be said of what MFS keeps.

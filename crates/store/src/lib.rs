@@ -17,7 +17,7 @@ mod store;
 
 pub use backup::{Copied, Progress};
 pub use error::StoreError;
-pub use meta::{MFS_ROOT, Meta, MetaError};
+pub use meta::{MFS_ROOT_KEY, Meta, MetaError};
 pub use pins::{PIN_NAME_LEN_MAX, Pin, PinError, PinKind, PinPages, Pins};
 pub use repo::{OpenOptions, Repo, RepoError, RepoKind, RepoStat};
 pub use store::{Collection, Damage, Lease, List, Mark, Store, StoreStat, SweepObserver, Swept};

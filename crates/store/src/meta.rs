@@ -33,8 +33,9 @@ const CACHE_LEN: usize = 4 * 1024 * 1024;
 /// Small values by name: the MFS root, sequence numbers.
 const VALUES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("values");
 
-/// The value under which the root of MFS is kept: the bytes of its CID.
-pub const MFS_ROOT: &str = "mfs/root";
+/// The name of the value that holds the root of MFS: the bytes of its CID. Whatever is below it
+/// stays, as if it were pinned recursively.
+pub const MFS_ROOT_KEY: &str = "mfs/root";
 
 /// Why metadata could not be read or changed.
 #[derive(Debug, Clone, Error)]

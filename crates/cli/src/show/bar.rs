@@ -32,6 +32,11 @@ impl Bar {
         }
     }
 
+    /// Says something behind the numbers.
+    pub(crate) fn note(&self, text: String) {
+        self.0.set_message(text);
+    }
+
     /// Runs `write` with the bar out of the way.
     pub(crate) fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
         self.0.suspend(write)
@@ -46,9 +51,9 @@ impl Drop for Bar {
 
 fn style(len_is_known: bool) -> ProgressStyle {
     let template = if len_is_known {
-        "{bytes} / {total_bytes} [{bar:30}] {bytes_per_sec} {eta}"
+        "{bytes} / {total_bytes} [{bar:30}] {bytes_per_sec} {eta} {msg}"
     } else {
-        "{bytes} {spinner} {bytes_per_sec}"
+        "{bytes} {spinner} {bytes_per_sec} {msg}"
     };
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }

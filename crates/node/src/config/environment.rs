@@ -3,22 +3,59 @@
 //! Not here: command line flags, which win over all of this.
 
 use super::ConfigError;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where the repository is: `$CAIRN_PATH`, else `$IPFS_PATH`, else `~/.cairn`.
 ///
 /// # Errors
 ///
 /// [`ConfigError::NoHome`] if none of the three can be told.
-#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
 pub fn repo_path() -> Result<PathBuf, ConfigError> {
-    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let home = || set("HOME");
-    match set("CAIRN_PATH").or_else(|| set("IPFS_PATH")) {
-        Some(path) => match path.strip_prefix("~") {
-            Ok(rest) => home().map(|home| home.join(rest)).ok_or(ConfigError::NoHome),
-            Err(_) => Ok(path),
-        },
-        None => home().map(|home| home.join(".cairn")).ok_or(ConfigError::NoHome),
+    first_of(&["CAIRN_PATH", "IPFS_PATH"], ".cairn")
+}
+
+/// Where a repository is that is not Kubo's: `$CAIRN_PATH`, else `~/.cairn`.
+///
+/// # Errors
+///
+/// [`ConfigError::NoHome`] if neither can be told.
+pub fn own_repo_path() -> Result<PathBuf, ConfigError> {
+    first_of(&["CAIRN_PATH"], ".cairn")
+}
+
+/// Where Kubo's repository is: `$IPFS_PATH`, else `~/.ipfs`.
+///
+/// # Errors
+///
+/// [`ConfigError::NoHome`] if neither can be told.
+pub fn kubo_repo_path() -> Result<PathBuf, ConfigError> {
+    first_of(&["IPFS_PATH"], ".ipfs")
+}
+
+/// A path with the home directory in the place of `~`, for those that a shell has not expanded.
+///
+/// # Errors
+///
+/// [`ConfigError::NoHome`] if there is a `~` and no home directory.
+pub fn expand_home(path: &Path) -> Result<PathBuf, ConfigError> {
+    match path.strip_prefix("~") {
+        Ok(rest) => Ok(home()?.join(rest)),
+        Err(_) => Ok(path.to_owned()),
     }
+}
+
+fn first_of(names: &[&str], in_home: &str) -> Result<PathBuf, ConfigError> {
+    match names.iter().find_map(|name| set(name)) {
+        Some(path) => expand_home(&path),
+        None => Ok(home()?.join(in_home)),
+    }
+}
+
+fn home() -> Result<PathBuf, ConfigError> {
+    set("HOME").ok_or(ConfigError::NoHome)
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+fn set(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }

@@ -78,7 +78,8 @@ pub(super) fn scrub(tree: &mut Value) {
     }
 }
 
-fn remove(tree: &mut Value, path: &[&str]) {
+/// Removes what stands at `path`, `*` standing for any one part.
+pub(super) fn remove(tree: &mut Value, path: &[&str]) {
     let (Some(object), Some((first, rest))) = (tree.as_object_mut(), path.split_first()) else {
         return;
     };

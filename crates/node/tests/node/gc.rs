@@ -41,7 +41,7 @@ async fn pins_and_mfs_keep_what_is_below_them() {
     let direct = home.add(tree("direct"), &unpinned()).await.unwrap().root();
     let lost = home.add(tree("lost"), &unpinned()).await.unwrap();
     home.node.pin_add(&direct, false, None, None).await.unwrap();
-    let values = vec![(cairn_store::MFS_ROOT.to_owned(), Some(mfs.to_bytes()))];
+    let values = vec![(cairn_store::MFS_ROOT_KEY.to_owned(), Some(mfs.to_bytes()))];
     home.node.repo().meta().set(values).unwrap();
 
     let gone = gc(&home).await.unwrap();
@@ -80,13 +80,13 @@ async fn a_gap_below_a_pin_stops_it_and_one_below_mfs_does_not() {
     home.block(&other).await;
 
     home.node.pin_rm(&root, true).await.unwrap();
-    let values = vec![(cairn_store::MFS_ROOT.to_owned(), Some(root.to_bytes()))];
+    let values = vec![(cairn_store::MFS_ROOT_KEY.to_owned(), Some(root.to_bytes()))];
     home.node.repo().meta().set(values).unwrap();
     let gone = gc(&home).await.unwrap();
     assert!(gone.contains(&raw(&other)) && gone.len() == 2, "and what only the gap led to");
     home.block(&root).await;
     // What MFS keeps cannot be told from nonsense.
-    let values = vec![(cairn_store::MFS_ROOT.to_owned(), Some(b"nonsense".to_vec()))];
+    let values = vec![(cairn_store::MFS_ROOT_KEY.to_owned(), Some(b"nonsense".to_vec()))];
     home.node.repo().meta().set(values).unwrap();
     assert!(matches!(home.node.gc(None).await, Err(NodeError::MfsRoot)));
 }

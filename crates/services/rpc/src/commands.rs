@@ -31,6 +31,7 @@ use crate::command::Command;
 pub const COMMANDS: &[&Command] = &[
     &own::INIT,
     &own::DAEMON,
+    &own::MIGRATE,
     &add::COMMAND,
     &cat::COMMAND,
     &get::COMMAND,
@@ -65,6 +66,7 @@ pub const COMMANDS: &[&Command] = &[
     &repo::gc::COMMAND,
     &repo::stat::COMMAND,
     &repo::version::COMMAND,
+    &own::REPO_MIGRATE,
     &stats::COMMAND,
     &stats::BITSWAP,
     &stats::REPO,

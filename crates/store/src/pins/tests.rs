@@ -191,3 +191,27 @@ fn a_database_has_its_name_once_it_is_whole() {
     let (_, pins) = open(&(Arc::new(vfs.snapshot()) as Arc<dyn Vfs>), Path::new("/r"));
     assert_eq!(pins.count().unwrap(), 1);
 }
+
+/// Whatever part of a new database was written when the process ended, the next one makes it.
+#[test]
+fn a_database_cut_off_while_it_is_made_is_made_again() {
+    let mut cut_off = 0;
+    for room in (0..4_000_000).step_by(4096) {
+        let vfs = MemoryVfs::default();
+        vfs.create_dir(Path::new("/r"), true).unwrap();
+        vfs.set_room(room);
+        let shared: Arc<dyn Vfs> = Arc::new(vfs.clone());
+        let first = open(&shared, Path::new("/r")).1.add(&[pin(1, PinKind::Direct)]);
+        let later = vfs.snapshot();
+        later.set_room(u64::MAX);
+        let later: Arc<dyn Vfs> = Arc::new(later);
+        let (_, pins) = open(&later, Path::new("/r"));
+        pins.add(&[pin(2, PinKind::Direct)]).unwrap();
+        assert_eq!(pins.count().unwrap(), 1 + u64::from(first.is_ok()), "room for {room} bytes");
+        if first.is_ok() {
+            break;
+        }
+        cut_off += 1;
+    }
+    assert!(cut_off > 1, "{cut_off}");
+}

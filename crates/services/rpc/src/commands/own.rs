@@ -71,3 +71,40 @@ pub(super) const CONFIG_EDIT: Command = Command {
     needs: Needs::CommandLine,
     ..Command::BASE
 };
+
+/// The row of `migrate`.
+pub(super) const MIGRATE: Command = Command {
+    path: "migrate",
+    tagline: "Take over everything from a Kubo repository",
+    help: "Blocks, pins, the MFS root, keys and settings are copied to a repository of ours, which\n\
+           is made if it is not there. Kubo's repository is only read, and stays as it is; its\n\
+           daemon must be stopped. Every block is checked on the way.\n\n\
+           It may be interrupted: the same command goes on where it was. Whatever cannot be\n\
+           taken over is named, and makes the exit code 1.\n\n\
+           Taken: blocks from flatfs, pins and the MFS root from leveldb. Not taken: IPNS records\n\
+           and provider records (nodes make them anew), files added with --nocopy.",
+    options: &[
+        Opt::text("from", "Kubo's repository (default: $IPFS_PATH, else ~/.ipfs)"),
+        Opt::text("to", "Where to (default: $CAIRN_PATH, else ~/.cairn)"),
+        Opt::flag("identity", "Take the node's peer ID, too; never run both nodes then"),
+        Opt::flag("blocks-only", "Leave out pins and the MFS root"),
+        Opt::flag("check", "Look whether everything that is pinned is there").default("true"),
+        Opt::flag("ignore-swarm-key", "Take a private network's node to the public network"),
+        Opt::flag("dry-run", "Only say what would be taken").or(&["n"]),
+    ],
+    needs: Needs::CommandLine,
+    ..Command::BASE
+};
+
+/// The row of `repo migrate`.
+pub(super) const REPO_MIGRATE: Command = Command {
+    path: "repo migrate",
+    tagline: "Bring the repository to another version of its format",
+    help: "There is one version so far. For repositories made by Kubo, see `cairn migrate`.",
+    options: &[
+        Opt::int("to", "The version to reach (default: this program's)"),
+        Opt::flag("allow-downgrade", "Accepted; there is no older version"),
+    ],
+    needs: Needs::CommandLine,
+    ..Command::BASE
+};
