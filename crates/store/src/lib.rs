@@ -18,4 +18,6 @@ pub use error::StoreError;
 pub use meta::{Meta, MetaError};
 pub use pins::{PIN_NAME_LEN_MAX, Pin, PinError, PinKind, PinPages, Pins};
 pub use repo::{OpenOptions, Repo, RepoError, RepoKind, RepoStat};
-pub use store::{Damage, List, Store, StoreStat};
+pub use store::{
+    Corrupt, CorruptKind, Damage, List, Scrub, ScrubPosition, ScrubStep, Store, StoreStat,
+};

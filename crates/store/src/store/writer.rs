@@ -13,6 +13,7 @@ use super::{
     index::{Fingerprint, Found, Index, Place, Position, State},
     read::Located,
     record::{Record, RecordKind, SEGMENT_HEADER_LEN, SEGMENT_LEN_MAX},
+    scrub::Corrupt,
     segment::Segment,
 };
 use crate::StoreError;
@@ -232,14 +233,38 @@ impl Inner {
         else {
             return Ok(false);
         };
+        self.entomb(index, writer, hash)?;
+        index.remove(found.slot);
+        self.forget_corrupt(found.place);
+        Ok(true)
+    }
+
+    /// Writes a tombstone.
+    fn entomb(&self, index: &Index, writer: &mut Writer, hash: &Multihash) -> Result<(), Fault> {
         let len = Record::len_for(hash, 0);
         let segment = self.room_for(index, writer, &mut Batch::default(), len)?;
         let mut header = Vec::new();
         let kind = RecordKind::Tombstone;
         Record::encode(segment.id, writer.end, kind, (hash, 0), &mut header);
-        self.write_parts(writer, &[IoSlice::new(&header)], len)?;
+        Ok(self.write_parts(writer, &[IoSlice::new(&header)], len)?)
+    }
+
+    /// Forgets a block whose copy is corrupt, unless another has taken its place.
+    pub(super) fn drop_corrupt(&self, corrupt: &Corrupt) -> Result<bool, StoreError> {
+        let mut writer = self.writer();
+        self.writable()?;
+        let index = self.index();
+        let entry = corrupt.entry();
+        let Ok(Some(found)) = entry.found(&index) else { return Ok(false) };
+        if let Some(hash) = &corrupt.hash {
+            // Without it a rebuild of the index would bring the block back.
+            let removed = self.entomb(&index, &mut writer, hash);
+            self.settle(removed)?;
+        } else {
+            writer.note_dirty(&index)?;
+        }
         index.remove(found.slot);
-        self.forget_corrupt(found.place);
+        self.forget_corrupt(entry.place);
         Ok(true)
     }
 
