@@ -57,7 +57,8 @@ impl Node {
             store.append(&blocks)?;
             store.flush()?;
             let kind = PinKind::Recursive;
-            let new = to_pin.into_iter().map(|cid| Pin { cid, kind, name: String::new() });
+            let new =
+                to_pin.into_iter().map(|cid| Pin { cid, kind, name: String::new(), expires: None });
             let new: Vec<Pin> = new.collect();
             if !new.is_empty() {
                 pins.add(&new)?;

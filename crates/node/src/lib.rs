@@ -15,11 +15,14 @@ mod block_ops;
 mod blocks;
 pub mod config;
 mod error;
+mod heal;
 mod identity;
 mod init;
 mod local;
 mod node;
 mod pins;
+mod scrub;
+mod verify;
 
 pub use add::{AddEntries, AddEntry, AddEntryError, AddEvent, AddKind, AddOptions, AddSummary};
 pub use block_ops::{BlockRemoval, RepoStat};
@@ -35,3 +38,5 @@ pub const REPO_VERSION: u64 = 1;
 
 pub use node::{Node, OpenOptions};
 pub use pins::{PinEntries, PinEntry, PinFilter, PinState};
+pub use scrub::{ScrubSettings, ScrubStatus};
+pub use verify::{Healing, Removal, Repair, VerifyEvent, VerifyFinding};

@@ -86,7 +86,7 @@ impl Node {
         }
         blocks.sync().await?;
         let kind = if recursive { PinKind::Recursive } else { PinKind::Direct };
-        let pin = Pin { cid: cid.clone(), kind, name };
+        let pin = Pin { cid: cid.clone(), kind, name, expires: None };
         let pins = self.pins().clone();
         Ok(blocking(move || pins.add(&[pin])).await?)
     }

@@ -15,7 +15,7 @@ mod repo;
 mod store;
 
 pub use error::StoreError;
-pub use meta::{Meta, MetaError};
+pub use meta::{Meta, MetaError, MetaReset};
 pub use pins::{PIN_NAME_LEN_MAX, Pin, PinError, PinKind, PinPages, Pins};
 pub use repo::{OpenOptions, Repo, RepoError, RepoKind, RepoStat};
 pub use store::{

@@ -5,33 +5,51 @@
 //! commit. The file is opened at the first use, so that a node which only moves blocks pays
 //! neither the time nor the memory.
 //!
-//! Invariants: all I/O through `Vfs`; the cache is small, because the system has one already.
-//! Not here: pins (`pins.rs`).
+//! Invariants: all I/O through `Vfs`; the cache is small, because the system has one already; a
+//! damaged file is an error that names the repairing command and never a panic; a file that is
+//! gone is not mistaken for one that never was, thanks to a mark beside it.
+//! Not here: pins (`pins.rs`), the repair (`meta/reset.rs`).
 
-use cairn_runtime::{Create, Vfs, VfsFile};
+mod reset;
+
+pub use reset::MetaReset;
+pub(crate) use reset::reset;
+
+use cairn_runtime::{Create, Vfs, VfsExt as _, VfsFile};
 use redb::{
     Database, DatabaseError, ReadTransaction, ReadableDatabase as _, StorageBackend, StorageError,
     TableDefinition, TableError, WriteTransaction,
 };
 use std::{
     io,
-    path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
 };
 use thiserror::Error;
 
 /// Memory that the database may use for pages.
 const CACHE_LEN: usize = 4 * 1024 * 1024;
 
+/// What the mark beside the database holds, for whoever wonders.
+const MARK: &[u8] = b"meta.redb was written; should it be missing, it was lost\n";
+
 /// Small values by name: the MFS root, sequence numbers.
-const VALUES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("values");
+pub(crate) const VALUES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("values");
 
 /// Why metadata could not be read or changed.
 #[derive(Debug, Clone, Error)]
 #[non_exhaustive]
 pub enum MetaError {
     /// The file is not what was written: pins and names may be lost, blocks are not.
-    #[error("the metadata in {path} is damaged: {reason}", path = path.display())]
+    #[error(
+        "the metadata in {path} is damaged: {reason}; with the daemon stopped, \
+         `cairn repo verify --reset-meta` sets it aside and keeps the pins that can be read",
+        path = path.display()
+    )]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -70,6 +88,11 @@ struct Inner {
     /// Taken to open the database and to commit.
     turn: Mutex<()>,
     queue: Mutex<Vec<Job>>,
+    /// Why the database is not used any more: it turned out to be damaged in a way that it
+    /// could not tell.
+    broken: OnceLock<MetaError>,
+    /// Whether the mark that the file was written once is known to be there.
+    is_marked: AtomicBool,
     /// The repository's lock, which must outlive the last commit.
     _lock: Option<Arc<dyn VfsFile>>,
 }
@@ -90,8 +113,17 @@ impl std::fmt::Debug for Job {
 impl Meta {
     /// Names the file; nothing is opened yet.
     pub(crate) fn new(vfs: Arc<dyn Vfs>, path: PathBuf, lock: Option<Arc<dyn VfsFile>>) -> Self {
-        let (database, turn, queue) = (OnceLock::new(), Mutex::default(), Mutex::default());
-        Self { inner: Arc::new(Inner { vfs, path, database, turn, queue, _lock: lock }) }
+        let inner = Inner {
+            vfs,
+            path,
+            database: OnceLock::new(),
+            turn: Mutex::default(),
+            queue: Mutex::default(),
+            broken: OnceLock::new(),
+            is_marked: AtomicBool::new(false),
+            _lock: lock,
+        };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Returns the value kept under `name`.
@@ -137,11 +169,20 @@ impl Meta {
         let inner = &*self.inner;
         let len = inner.vfs.len(&inner.path).map_err(|source| inner.io(source))?;
         if len.unwrap_or_default() == 0 {
-            return Ok(None);
+            return inner.check_never_written().map(|()| None);
         }
-        let transaction = self.database()?.begin_read();
-        let transaction = transaction.map_err(|error| inner.error(error.into()))?;
-        look(&transaction).map(Some).map_err(|error| inner.error(error))
+        let database = self.database()?;
+        inner.guarded(|| look(&database.begin_read()?)).map(Some)
+    }
+
+    /// What is wrong with the file as far as can be seen without opening it.
+    pub(crate) fn loss(&self) -> Option<MetaError> {
+        let inner = &*self.inner;
+        let len = inner.vfs.len(&inner.path).ok()?;
+        if len.unwrap_or_default() > 0 {
+            return None;
+        }
+        inner.check_never_written().err()
     }
 
     /// Changes in one durable commit, which concurrent callers may share; if it fails, nobody's
@@ -161,9 +202,9 @@ impl Meta {
         let jobs = std::mem::take(&mut *lock(&self.inner.queue));
         let (changes, waiting): (Vec<_>, Vec<_>) =
             jobs.into_iter().map(|job| (job.change, job.done)).unzip();
-        let result = database.and_then(|database| {
-            commit_all(database, changes).map_err(|error| self.inner.error(error))
-        });
+        let result = database
+            .and_then(|database| self.inner.guarded(|| commit_all(database, changes)))
+            .and_then(|()| self.inner.mark_written());
         for done in waiting {
             // Each has room for one answer, and its receiver waits below or for its turn.
             drop(done.send(result.clone()));
@@ -174,6 +215,9 @@ impl Meta {
 
     fn database(&self) -> Result<&Database, MetaError> {
         let inner = &*self.inner;
+        if let Some(error) = inner.broken.get() {
+            return Err(error.clone());
+        }
         if let Some(database) = inner.database.get() {
             return Ok(database);
         }
@@ -181,16 +225,22 @@ impl Meta {
         if let Some(database) = inner.database.get() {
             return Ok(database);
         }
+        let len = inner.vfs.len(&inner.path).map_err(|source| inner.io(source))?;
+        if len.unwrap_or_default() == 0 {
+            inner.check_never_written()?;
+        }
         let file = inner.vfs.open(&inner.path, Create::PrivateIfMissing);
         let file = file.map_err(|source| inner.io(source))?;
         if let Some(dir) = inner.path.parent() {
             inner.vfs.sync_dir(dir).map_err(|source| inner.io(source))?;
         }
-        let opened =
-            Database::builder().set_cache_size(CACHE_LEN).create_with_backend(Backend(file));
-        let database = opened.map_err(|error| match error {
-            DatabaseError::UpgradeRequired(_) => inner.damaged("it has an unknown format"),
-            error => inner.error(error.into()),
+        let database = inner.guarded(|| {
+            let mut builder = Database::builder();
+            let opened = builder.set_cache_size(CACHE_LEN).create_with_backend(Backend(file));
+            opened.map_err(|error| match error {
+                DatabaseError::UpgradeRequired(_) => corrupted("it has an unknown format"),
+                error => error.into(),
+            })
         })?;
         Ok(inner.database.get_or_init(|| database))
     }
@@ -209,6 +259,43 @@ fn commit_all(database: &Database, changes: Vec<Change>) -> Result<(), redb::Err
 }
 
 impl Inner {
+    /// Uses the database; a panic in it means that the file is damaged, and that it must not be
+    /// used again.
+    fn guarded<T>(&self, work: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, MetaError> {
+        if let Some(error) = self.broken.get() {
+            return Err(error.clone());
+        }
+        match guarded(&self.path, work) {
+            Ok(result) => result.map_err(|error| self.error(error)),
+            Err(error) => Err(self.broken.get_or_init(|| error).clone()),
+        }
+    }
+
+    /// The file that says that the database was written once.
+    fn mark_path(&self) -> PathBuf {
+        self.path.with_extension("made")
+    }
+
+    /// An empty or missing file is a loss if it was written once.
+    fn check_never_written(&self) -> Result<(), MetaError> {
+        match self.vfs.len(&self.mark_path()).map_err(|source| self.io(source))? {
+            None => Ok(()),
+            Some(_) => Err(self.damaged("it was there once, and is missing or empty")),
+        }
+    }
+
+    fn mark_written(&self) -> Result<(), MetaError> {
+        if self.is_marked.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let path = self.mark_path();
+        if self.vfs.len(&path).map_err(|source| self.io(source))?.is_none() {
+            self.vfs.replace_file(&path, MARK, false).map_err(|source| self.io(source))?;
+        }
+        self.is_marked.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
     fn io(&self, source: io::Error) -> MetaError {
         MetaError::Io { path: self.path.clone(), source: Arc::new(source) }
     }
@@ -227,6 +314,24 @@ impl Inner {
             other => MetaError::Other { path: self.path.clone(), reason: other.to_string() },
         }
     }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if self.broken.get().is_some() {
+            // Closing it could only write into a file that is to be looked at.
+            std::mem::forget(self.database.take());
+        }
+    }
+}
+
+/// Runs `work` on a database file that may be damaged in ways that the database does not expect.
+fn guarded<T>(path: &Path, work: impl FnOnce() -> T) -> Result<T, MetaError> {
+    // What the panic left half done is never looked at again: the caller gives the database up.
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).map_err(|_panic| {
+        let reason = "the database could not make sense of it".to_owned();
+        MetaError::Damaged { path: path.to_owned(), reason }
+    })
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -7,7 +7,7 @@
 //! Not here: the file itself (`config.rs`), first values of a new file (`initial.rs`).
 
 use super::{ConfigError, tree, units};
-use crate::add::AddOptions;
+use crate::{ScrubSettings, add::AddOptions};
 use cairn_chunk::ChunkSpec;
 use cairn_hash::code;
 use cairn_unixfs::DirectoryEstimate;
@@ -270,6 +270,20 @@ impl Settings {
         self.byte_len("Datastore.StorageMax", 10_000_000_000)
     }
 
+    /// Section `Cairn.Scrub`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Value`].
+    pub fn scrub(&self) -> Result<ScrubSettings, ConfigError> {
+        const MONTH_SECS: u64 = 30 * 24 * 3600;
+        Ok(ScrubSettings {
+            period: self.duration("Cairn.Scrub.Period", MONTH_SECS)?,
+            rate: self.byte_len("Cairn.Scrub.Rate", 30_000_000)?,
+            heal: self.flag("Cairn.Scrub.Heal", true)?,
+        })
+    }
+
     /// `API.HTTPHeaders`.
     ///
     /// # Errors
@@ -399,6 +413,7 @@ impl Settings {
         self.bitswap()?;
         self.agent_suffix()?;
         self.storage_max()?;
+        self.scrub()?;
         self.api_headers()?;
         self.authorizations()?;
         self.gateway()?;

@@ -284,7 +284,7 @@ impl Inner {
     /// Reads a window and hashes what is in it.
     fn look_at_window(&self, walk: &mut Walk, step: &mut ScrubStep) -> Result<(), StoreError> {
         let start = walk.offset;
-        let bytes = walk.read_window()?;
+        let bytes = walk.read_window();
         step.read_len += bytes.len() as u64;
         let mut at = 0;
         let mut records = Vec::new();
@@ -346,10 +346,10 @@ enum Next {
 }
 
 impl Walk {
-    fn read_window(&mut self) -> Result<Bytes, StoreError> {
+    fn read_window(&mut self) -> Bytes {
         let len = WINDOW_LEN.min(self.end - self.offset) as usize;
         if let Ok(bytes) = self.segment.read(self.offset, len) {
-            return Ok(bytes.into());
+            return bytes.into();
         }
         // The disk cannot read some of it: the rest should still be looked at.
         let mut bytes = vec![0; len];
@@ -360,7 +360,7 @@ impl Walk {
                 self.unreadable.push(offset..offset + piece.len() as u64);
             }
         }
-        Ok(bytes.into())
+        bytes.into()
     }
 
     /// Looks at the bytes from `at` on; `None` when the window holds no more.

@@ -188,10 +188,13 @@ impl Inner {
             let fingerprint = index.fingerprint(hash);
             let replaces = match self.locate(index, hash)? {
                 Located::Absent => None,
-                Located::Here { found, .. } if !self.is_corrupt(found.place) => continue,
-                Located::Here { found, .. }
-                | Located::Broken { found }
-                | Located::Stale { found } => Some(found),
+                Located::Here { found, record, segment } => {
+                    if self.is_whole(index, (found, &record, &segment), block) {
+                        continue;
+                    }
+                    Some(found)
+                }
+                Located::Broken { found } | Located::Stale { found } => Some(found),
             };
             let len = Record::len_for(hash, block.data().len());
             let segment = self.room_for(index, writer, &mut batch, len)?;
@@ -247,6 +250,29 @@ impl Inner {
         let kind = RecordKind::Tombstone;
         Record::encode(segment.id, writer.end, kind, (hash, 0), &mut header);
         Ok(self.write_parts(writer, &[IoSlice::new(&header)], len)?)
+    }
+
+    /// Whether the copy that is there can be relied on: a caller is told that the block is kept,
+    /// which rot must not make untrue. What was not hashed since the start is compared.
+    fn is_whole(
+        &self,
+        index: &Index,
+        (found, record, segment): (Found, &Record, &Segment),
+        block: &Block,
+    ) -> bool {
+        if self.is_corrupt(found.place) {
+            return false;
+        }
+        if index.is_verified(found.slot) || record.flags != 0 {
+            return true;
+        }
+        let offset = found.place.offset() + u64::from(record.header_len);
+        let data = segment.read(offset, record.data_len as usize);
+        let same = data.is_ok_and(|data| data == block.data()[..]);
+        if same {
+            index.note_verified(found);
+        }
+        same
     }
 
     /// Forgets a block whose copy is corrupt, unless another has taken its place.
