@@ -60,6 +60,7 @@ fn run(parsed: Parsed) -> Result<ExitCode, Failure> {
                 "init" => own::init::run(&request, &globals, &paths).await,
                 "daemon" => own::daemon::run(&request, &globals).await,
                 "config edit" => own::edit::run(&globals).await,
+                "repo verify" if request.flag("reset-meta") => own::reset::run(&globals).await,
                 _ => ask::run(request, &globals, paths).await,
             },
         }

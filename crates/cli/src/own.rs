@@ -4,3 +4,4 @@ pub(crate) mod daemon;
 pub(crate) mod edit;
 pub(crate) mod greet;
 pub(crate) mod init;
+pub(crate) mod reset;

@@ -32,6 +32,10 @@ pub struct RepoStat {
     pub path: PathBuf,
     /// Its format number.
     pub version: u64,
+    /// Blocks known to be corrupt and not healed yet.
+    pub corrupt_count: u64,
+    /// What was found lost when it was opened, as sentences.
+    pub losses: Vec<String>,
 }
 
 impl Node {
@@ -140,6 +144,8 @@ impl Node {
             block_count: stat.block_count,
             path: stat.path,
             version: stat.version,
+            corrupt_count: self.store().corrupt_count(),
+            losses: self.repo().losses().to_vec(),
         })
     }
 }

@@ -20,6 +20,7 @@ pub use profile::{PROFILES, Profile};
 pub use sections::{
     Addresses, Authorization, Bitswap, ConnMgr, Gateway, PeeringPeer, Settings, Transports,
 };
+pub use units::byte_len as byte_len_of;
 
 use crate::identity::Identity;
 use cairn_store::RepoError;

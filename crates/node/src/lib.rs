@@ -37,6 +37,9 @@ pub use local::{LocalWalkOptions, local_entries};
 pub const REPO_VERSION: u64 = 1;
 
 pub use node::{Node, OpenOptions};
-pub use pins::{PinEntries, PinEntry, PinFilter, PinState};
+pub use pins::{
+    BadBlock, PinCheck, PinChecks, PinEntries, PinEntry, PinFilter, PinOptions, PinPage,
+    PinPageStream, PinProgress, PinState,
+};
 pub use scrub::{ScrubSettings, ScrubStatus};
 pub use verify::{Healing, Removal, Repair, VerifyEvent, VerifyFinding};

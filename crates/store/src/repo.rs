@@ -404,7 +404,7 @@ impl Repo {
 fn missing(vfs: &dyn Vfs, path: &Path) -> Result<RepoError, RepoError> {
     let packs = path.join("blocks");
     let has_packs = exists(vfs, &packs)?
-        && vfs.list(&packs).map_err(|source| io_error("list", &packs, source))?.len() > 0;
+        && !vfs.list(&packs).map_err(|source| io_error("list", &packs, source))?.is_empty();
     if !has_packs && !exists(vfs, &path.join("meta.redb"))? {
         return Ok(RepoError::Missing { path: path.to_owned() });
     }

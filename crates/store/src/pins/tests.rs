@@ -201,7 +201,7 @@ fn an_update_is_one_commit() {
     let (_, pins) = open(&memory(), Path::new("/r"));
     let [old, new] = [pin(1, PinKind::Recursive), pin(2, PinKind::Recursive)];
     pins.add(std::slice::from_ref(&old)).unwrap();
-    let removed = pins.update(std::slice::from_ref(&new), &[old.cid.clone()]).unwrap();
+    let removed = pins.update(std::slice::from_ref(&new), std::slice::from_ref(&old.cid)).unwrap();
     assert_eq!(removed, [true]);
     assert_eq!(pins.get_many(&[old.cid, new.cid.clone()]).unwrap(), [None, Some(new)]);
 }

@@ -201,7 +201,7 @@ fn lost_metadata_are_named_and_reset_by_command() {
         match lost {
             "removed" => vfs.remove(&path).unwrap(),
             "emptied" => vfs.replace_file(&path, b"", false).unwrap(),
-            _ => vfs.replace_file(&path, &[0xa5; 100_000], false).unwrap(),
+            _ => vfs.replace_file(&path, &vec![0xa5; 100_000], false).unwrap(),
         }
         let repo = open(&vfs).unwrap();
         assert_eq!(repo.losses().len(), usize::from(lost != "noise"), "{lost}");
@@ -224,7 +224,7 @@ fn lost_metadata_are_named_and_reset_by_command() {
         assert_eq!(repo.pins().count().unwrap(), 1);
         if lost == "noise" {
             let aside = vfs.read_file(&reset.aside.unwrap(), 200_000).unwrap().unwrap();
-            assert!(aside == [0xa5; 100_000], "the damaged file is kept");
+            assert!(aside == vec![0xa5; 100_000], "the damaged file is kept");
         }
     }
 }

@@ -1,6 +1,9 @@
 //! `repo`: the repository as a whole.
 
+pub(super) mod ls;
+pub(super) mod scrub;
 pub(super) mod stat;
+pub(super) mod verify;
 pub(super) mod version;
 
 use crate::Command;

@@ -9,7 +9,10 @@ use crate::{Pin, PinKind, RepoError};
 use cairn_block::{Block, Cid, codec};
 use cairn_runtime::{MemoryVfs, Vfs, VfsExt as _};
 use cairn_testkit::Random;
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// Damages tried; CI's share of what was tried by hand.
 const SEED_COUNT: u64 = 200;
@@ -41,7 +44,7 @@ struct Whole {
 
 fn made() -> Whole {
     let vfs = MemoryVfs::default();
-    vfs.create_dir(std::path::Path::new("/home"), false).unwrap();
+    vfs.create_dir(Path::new("/home"), false).unwrap();
     let shared: Arc<dyn Vfs> = Arc::new(vfs.clone());
     Repo::init(&shared, root(), &config()).unwrap();
     let repo = Repo::open(shared, root(), OpenOptions::default()).unwrap();
@@ -61,7 +64,7 @@ fn files() -> Vec<PathBuf> {
     names.iter().chain(&packs).map(|name| root().join(name)).collect()
 }
 
-fn damage(vfs: &MemoryVfs, path: &PathBuf, random: &mut Random) -> &'static str {
+fn damage(vfs: &MemoryVfs, path: &Path, random: &mut Random) -> &'static str {
     let bytes = vfs.read_file(path, 1 << 30).unwrap().unwrap();
     match random.below(6) {
         0 => {
