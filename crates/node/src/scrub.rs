@@ -27,7 +27,7 @@ use std::{
 };
 use tokio::{
     sync::{Notify, watch},
-    time::sleep,
+    time::{sleep, timeout},
 };
 use tracing::{info, warn};
 
@@ -96,6 +96,8 @@ pub(crate) struct Scrubber {
     wanted: AtomicBool,
     stop: AtomicBool,
     wake: Notify,
+    /// Ends a pause between two steps.
+    hurry: Notify,
     has_keeper: AtomicBool,
 }
 
@@ -120,6 +122,7 @@ impl Node {
         let scrubber = self.scrubber();
         scrubber.rate.store(rate.unwrap_or(scrubber.settings.rate), Ordering::SeqCst);
         if scrubber.status.borrow().is_running {
+            scrubber.hurry.notify_one();
             return Ok(());
         }
         if scrubber.has_keeper.load(Ordering::SeqCst) {
@@ -137,7 +140,7 @@ impl Node {
         let scrubber = self.scrubber();
         scrubber.wanted.store(false, Ordering::SeqCst);
         scrubber.stop.store(true, Ordering::SeqCst);
-        scrubber.wake.notify_one();
+        scrubber.hurry.notify_one();
     }
 
     /// How the scrub is doing, now and from now on.
@@ -169,6 +172,7 @@ impl Scrubber {
             wanted: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             wake: Notify::new(),
+            hurry: Notify::new(),
             has_keeper: AtomicBool::new(false),
         })
     }
@@ -318,7 +322,8 @@ impl Scrubber {
         }
         let micros = u128::from(read_len) * 1_000_000 / u128::from(rate);
         let whole = Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX));
-        sleep(whole.saturating_sub(took).max(took)).await;
+        let pause = whole.saturating_sub(took).max(took);
+        drop(timeout(pause, self.hurry.notified()).await);
     }
 
     fn tell(&self, is_running: bool) {

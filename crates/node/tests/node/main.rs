@@ -5,6 +5,7 @@
 mod add;
 mod exchange;
 mod pins;
+mod repair;
 mod repo;
 
 use cairn_block::{Block, BlockStoreExt as _, Cid};
