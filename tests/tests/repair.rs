@@ -100,10 +100,18 @@ fn a_scrub_heals_in_the_background() {
     two.run(["swarm", "connect", &first.tcp_addr()]).text();
     let said = two.run(["repo", "scrub", "--wait", "--rate=0"]).text();
     let counts = format!("{HIT_COUNT} corrupt, {HIT_COUNT} healed");
+    let clean = "0 corrupt, 0 healed";
     assert!(said.contains("finished") && said.contains(&counts), "{said}");
     assert!(two.run(["repo", "stat"]).text().contains(&counts));
+    // A byte a second: it waits after its first step until it is stopped.
+    assert!(two.run(["repo", "scrub", "--rate=1"]).text().contains("running"));
+    assert!(two.run(["repo", "stat"]).text().contains("running"));
+    assert!(two.run(["repo", "scrub", "stop"]).text().contains("stopped"));
+    assert!(two.run(["repo", "scrub", "status"]).text().contains("stopped"));
+    two.run(["repo", "scrub", "--wait", "--rate=0"]).text();
     assert_eq!(second.stop().code(), Some(0));
-    assert!(two.run(["repo", "scrub", "status"]).text().contains(&counts), "after a restart");
+    let status = two.run(["repo", "scrub", "status"]).text();
+    assert!(status.contains("finished") && status.contains(clean), "after a restart: {status}");
     assert!(two.run(["--offline", "cat", &cid]).stdout == bytes);
 }
 

@@ -125,6 +125,7 @@ impl Node {
             scrubber.hurry.notify_one();
             return Ok(());
         }
+        scrubber.stop.store(false, Ordering::SeqCst);
         if scrubber.has_keeper.load(Ordering::SeqCst) {
             scrubber.wanted.store(true, Ordering::SeqCst);
             scrubber.status.send_modify(|status| status.is_running = true);
@@ -139,8 +140,10 @@ impl Node {
     pub fn scrub_stop(&self) {
         let scrubber = self.scrubber();
         scrubber.wanted.store(false, Ordering::SeqCst);
-        scrubber.stop.store(true, Ordering::SeqCst);
-        scrubber.hurry.notify_one();
+        if scrubber.status.borrow().is_running {
+            scrubber.stop.store(true, Ordering::SeqCst);
+            scrubber.hurry.notify_one();
+        }
     }
 
     /// How the scrub is doing, now and from now on.
@@ -206,6 +209,10 @@ impl Scrubber {
 
     /// Reads what the last process left, once.
     async fn load(&self) {
+        // Whoever scrubs has the turn for long, and has loaded before.
+        if self.lock_record().is_some() {
+            return;
+        }
         let _turn = self.turn.lock().await;
         if self.lock_record().is_some() {
             return;
@@ -266,7 +273,6 @@ impl Scrubber {
     /// Scrubs to the end, or until it is stopped.
     async fn run(&self) -> Result<(), NodeError> {
         let _turn = self.turn.lock().await;
-        self.stop.store(false, Ordering::SeqCst);
         let now = self.clock.now();
         let from = self.peek(|record| {
             if record.position.is_none() {

@@ -30,6 +30,7 @@ use std::{
     },
 };
 use thiserror::Error;
+use tracing::warn;
 
 /// Memory that the database may use for pages.
 const CACHE_LEN: usize = 4 * 1024 * 1024;
@@ -202,9 +203,11 @@ impl Meta {
         let jobs = std::mem::take(&mut *lock(&self.inner.queue));
         let (changes, waiting): (Vec<_>, Vec<_>) =
             jobs.into_iter().map(|job| (job.change, job.done)).unzip();
-        let result = database
-            .and_then(|database| self.inner.guarded(|| commit_all(database, changes)))
-            .and_then(|()| self.inner.mark_written());
+        let result =
+            database.and_then(|database| self.inner.guarded(|| commit_all(database, changes)));
+        if result.is_ok() {
+            self.inner.mark_written();
+        }
         for done in waiting {
             // Each has room for one answer, and its receiver waits below or for its turn.
             drop(done.send(result.clone()));
@@ -284,16 +287,21 @@ impl Inner {
         }
     }
 
-    fn mark_written(&self) -> Result<(), MetaError> {
+    /// Leaves the mark, if it is not there yet. What was committed is committed either way, so
+    /// one that cannot be written is tried again at the next commit.
+    fn mark_written(&self) {
         if self.is_marked.load(Ordering::Relaxed) {
-            return Ok(());
+            return;
         }
         let path = self.mark_path();
-        if self.vfs.len(&path).map_err(|source| self.io(source))?.is_none() {
-            self.vfs.replace_file(&path, MARK, false).map_err(|source| self.io(source))?;
+        let marked = self.vfs.len(&path).and_then(|len| match len {
+            Some(_) => Ok(()),
+            None => self.vfs.replace_file(&path, MARK, false),
+        });
+        match marked {
+            Ok(()) => self.is_marked.store(true, Ordering::Relaxed),
+            Err(error) => warn!(path = %path.display(), %error, "the mark was not written"),
         }
-        self.is_marked.store(true, Ordering::Relaxed);
-        Ok(())
     }
 
     fn io(&self, source: io::Error) -> MetaError {
