@@ -79,7 +79,7 @@ fn rot(home: &Home, blocks: &[Block]) {
 async fn offline_corrupt_blocks_are_told_and_stay_until_dropped() {
     let home = Home::new(false).await;
     let blocks: Vec<Block> = (0..20_u64)
-        .map(|number| Block::sha2_256(codec::RAW, Random::new(number).bytes(900).into()))
+        .map(|number| Block::sha2_256(codec::RAW, Random::new(number).bytes(900)))
         .collect();
     home.node.blocks_put(blocks.clone(), false).await.unwrap();
     let Home { dir, node } = home;
