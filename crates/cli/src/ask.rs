@@ -26,10 +26,23 @@ pub(crate) fn repo_path(globals: &Globals) -> Result<PathBuf, Failure> {
 pub(crate) async fn run(
     request: Request,
     globals: &Globals,
+    mut paths: Vec<PathBuf>,
+) -> Result<ExitCode, Failure> {
+    let mut batches = input::Batches::of(request);
+    let mut code = ExitCode::SUCCESS;
+    // A failed one is an error, and ends it.
+    while let Some(request) = batches.next()? {
+        code = run_one(request, globals, std::mem::take(&mut paths)).await?;
+    }
+    Ok(code)
+}
+
+async fn run_one(
+    mut request: Request,
+    globals: &Globals,
     paths: Vec<PathBuf>,
 ) -> Result<ExitCode, Failure> {
-    let mut request = input::with_stdin(request)?;
-    show::prepare(&mut request);
+    show::prepare(&mut request, globals.json);
     let expected = show::Expected::of(&request, &paths);
     let files = input::files(&request, paths)?;
     let tasks = Tasks::default();

@@ -141,8 +141,8 @@ impl Reader {
             return Some(Ok(Output::Stream(head)));
         }
         loop {
-            if let Some(line) = self.take_line() {
-                return Some(Ok(Output::Event(line)));
+            if let Some(lines) = self.take_lines() {
+                return Some(Ok(Output::Event(lines)));
             }
             if self.is_done {
                 return None;
@@ -180,20 +180,17 @@ impl Reader {
         }
     }
 
-    /// Cuts the next line off, if a whole one is there.
-    fn take_line(&mut self) -> Option<Bytes> {
-        loop {
-            let end = self.line[self.scanned..].iter().position(|&byte| byte == b'\n');
-            let Some(end) = end else {
-                self.scanned = self.line.len();
-                return None;
-            };
-            let line = self.line.split_to(self.scanned + end + 1).freeze();
-            self.scanned = 0;
-            if !line.iter().all(u8::is_ascii_whitespace) {
-                return Some(line);
-            }
-        }
+    /// Cuts off the lines that are whole, if there are any.
+    fn take_lines(&mut self) -> Option<Bytes> {
+        let end = self.line[self.scanned..].iter().rposition(|&byte| byte == b'\n');
+        let Some(end) = end else {
+            self.scanned = self.line.len();
+            return None;
+        };
+        let lines = self.line.split_to(self.scanned + end + 1).freeze();
+        self.scanned = 0;
+        let blank = lines.iter().all(u8::is_ascii_whitespace);
+        (!blank).then_some(lines)
     }
 }
 

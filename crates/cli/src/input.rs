@@ -6,6 +6,7 @@ use crate::report::{Failure, say};
 use cairn_node::{AddEntries, AddEntry, LocalWalkOptions, local_entries};
 use cairn_rpc::{ARGUMENTS_MAX, ArgumentKind, Request};
 use std::{
+    collections::VecDeque,
     io::{BufRead as _, IsTerminal as _},
     path::{Path, PathBuf},
 };
@@ -13,32 +14,79 @@ use std::{
 /// Longest line that is taken as an argument, in bytes.
 const LINE_LEN_MAX: u64 = 64 * 1024;
 
-/// Reads text arguments from standard input if they may stand there and are not given.
-pub(crate) fn with_stdin(request: Request) -> Result<Request, Failure> {
-    let command = request.command();
-    let argument = command.arguments.iter().rfind(|argument| argument.kind == ArgumentKind::Text);
-    let from_stdin = argument.is_some_and(|argument| argument.stdin && argument.required);
-    let wanted = command.arguments.iter().filter(|a| a.kind == ArgumentKind::Text).count();
-    if !from_stdin || request.arguments().len() >= wanted || std::io::stdin().is_terminal() {
-        return checked(request);
+/// Most bytes of arguments in one request: they stand in the URL, and HTTP libraries take 64 KiB.
+const BATCH_LEN_MAX: usize = 60 * 1024;
+
+/// A command as one request or, if it has more arguments than one takes, as several.
+#[derive(Debug)]
+pub(crate) struct Batches {
+    request: Request,
+    /// Given on the command line and not sent yet.
+    given: VecDeque<String>,
+    /// Whether more come from standard input.
+    from_stdin: bool,
+    is_begun: bool,
+}
+
+impl Batches {
+    /// Looks where the arguments come from.
+    pub(crate) fn of(request: Request) -> Self {
+        let texts = || request.command().arguments.iter().filter(|a| a.kind == ArgumentKind::Text);
+        let may_be_stdin = texts().next_back().is_some_and(|last| last.stdin && last.required);
+        let lacks = request.arguments().len() < texts().count();
+        let from_stdin = may_be_stdin && lacks && !std::io::stdin().is_terminal();
+        let given = request.arguments().iter().cloned().collect();
+        Self { request, given, from_stdin, is_begun: false }
     }
-    let mut arguments = request.arguments().to_vec();
+
+    /// The next request; there is at least one.
+    pub(crate) fn next(&mut self) -> Result<Option<Request>, Failure> {
+        let command = self.request.command();
+        let mut texts = command.arguments.iter().filter(|a| a.kind == ArgumentKind::Text);
+        let splits = texts.next().is_some_and(|first| first.many);
+        let (mut arguments, mut len) = (Vec::new(), 0);
+        while !splits || len < BATCH_LEN_MAX {
+            let argument = match self.given.pop_front() {
+                Some(argument) => Some(argument),
+                None if self.from_stdin && arguments.len() < ARGUMENTS_MAX => line_of_stdin()?,
+                None => None,
+            };
+            let Some(argument) = argument else { break };
+            len += url_len(&argument);
+            arguments.push(argument);
+        }
+        if arguments.is_empty() && self.is_begun {
+            return Ok(None);
+        }
+        self.is_begun = true;
+        let options = self.request.given().iter();
+        let options: Vec<_> =
+            options.map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        checked(Request::new(command, arguments, options)?).map(Some)
+    }
+}
+
+/// Bytes that an argument takes in a URL.
+fn url_len(argument: &str) -> usize {
+    let plain = argument.bytes().filter(u8::is_ascii_alphanumeric).count();
+    "&arg=".len() + plain + 3 * (argument.len() - plain)
+}
+
+/// The next line of standard input that is not blank; `None` at its end.
+fn line_of_stdin() -> Result<Option<String>, Failure> {
     let mut input = std::io::stdin().lock();
-    while arguments.len() < ARGUMENTS_MAX {
+    loop {
         let mut line = Vec::new();
         let len = std::io::Read::take(&mut input, LINE_LEN_MAX).read_until(b'\n', &mut line)?;
         if len == 0 {
-            break;
+            return Ok(None);
         }
         let line = String::from_utf8(line);
         let line = line.map_err(|_| Failure::Usage("standard input is not UTF-8".to_owned()))?;
         if !line.trim().is_empty() {
-            arguments.push(line.trim().to_owned());
+            return Ok(Some(line.trim().to_owned()));
         }
     }
-    let given = request.given().iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
-    let request = Request::new(command, arguments, given.collect::<Vec<_>>())?;
-    checked(request)
 }
 
 fn checked(request: Request) -> Result<Request, Failure> {

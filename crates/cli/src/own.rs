@@ -6,4 +6,5 @@ pub(crate) mod greet;
 pub(crate) mod init;
 pub(crate) mod migrate;
 pub(crate) mod repo_migrate;
+pub(crate) mod reset;
 pub(crate) mod restore;

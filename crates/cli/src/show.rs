@@ -10,7 +10,7 @@ pub(crate) mod bar;
 mod get;
 
 use crate::{Outputs, args::Globals, report::Failure};
-use cairn_rpc::{Output, PinAddAnswer, Render, Request, Text};
+use cairn_rpc::{Output, PinAddAnswer, Render, Request, Text, answers_of, human_len};
 use futures::{FutureExt as _, StreamExt as _};
 use std::{
     io::{BufWriter, IsTerminal as _, StdoutLock, Write as _},
@@ -37,7 +37,7 @@ impl Expected {
 }
 
 /// Decides what depends on the terminal and on the working directory, before the request is made.
-pub(crate) fn prepare(request: &mut Request) {
+pub(crate) fn prepare(request: &mut Request, json: bool) {
     if request.command().path == "repo backup"
         && let Ok(path) = request.first().map(std::path::absolute)
         && let Ok(Some(path)) = path.map(|path| path.to_str().map(str::to_owned))
@@ -49,6 +49,10 @@ pub(crate) fn prepare(request: &mut Request) {
         if !quiet && std::io::stderr().is_terminal() {
             request.set("progress", "true");
         }
+    }
+    // Text is the same either way, and a million pins need not be held here to be printed.
+    if request.command().path == "pin ls" && request.arguments().is_empty() && !json {
+        request.set("stream", "true");
     }
 }
 
@@ -85,7 +89,6 @@ struct Printer<'a> {
     render: Option<Box<dyn Render>>,
     request: &'a Request,
     failed: bool,
-    json: bool,
 }
 
 impl<'a> Printer<'a> {
@@ -96,7 +99,6 @@ impl<'a> Printer<'a> {
             render: text.map(|text| text(request)),
             request,
             failed: false,
-            json: globals.json,
         }
     }
 
@@ -137,9 +139,6 @@ impl<'a> Printer<'a> {
     }
 
     fn value(&mut self, json: &[u8]) -> Result<(), Failure> {
-        if self.request.command().path == "pin add" && !self.json && pin_progress(json) {
-            return Ok(());
-        }
         let Some(render) = &mut self.render else {
             self.out.write_all(json)?;
             if !json.ends_with(b"\n") {
@@ -148,7 +147,12 @@ impl<'a> Printer<'a> {
             return Ok(());
         };
         let mut text = Text::default();
-        render.answer(json, &mut text)?;
+        let is_pin = self.request.command().path == "pin add";
+        for answer in answers_of(json) {
+            if !(is_pin && pin_progress(answer)) {
+                render.answer(answer, &mut text)?;
+            }
+        }
         self.text(&text)
     }
 
@@ -179,6 +183,7 @@ fn pin_progress(json: &[u8]) -> bool {
     if !answer.pins.is_empty() {
         return false;
     }
-    write!(std::io::stderr(), "Fetched/Processed {} nodes\r", answer.progress).unwrap_or(());
+    let (count, len) = (answer.progress, human_len(answer.bytes));
+    write!(std::io::stderr(), "Fetched/Processed {count} nodes ({len})\r").unwrap_or(());
     true
 }

@@ -32,6 +32,10 @@ pub struct RepoStat {
     pub path: PathBuf,
     /// Its format number.
     pub version: u64,
+    /// Blocks known to be corrupt and not healed yet.
+    pub corrupt_count: u64,
+    /// What was found lost when it was opened, as sentences.
+    pub losses: Vec<String>,
 }
 
 impl Node {
@@ -58,7 +62,8 @@ impl Node {
             store.append(&blocks)?;
             store.flush()?;
             let kind = PinKind::Recursive;
-            let new = to_pin.into_iter().map(|cid| Pin { cid, kind, name: String::new() });
+            let new =
+                to_pin.into_iter().map(|cid| Pin { cid, kind, name: String::new(), expires: None });
             let new: Vec<Pin> = new.collect();
             if !new.is_empty() {
                 pins.add(&new)?;
@@ -140,6 +145,8 @@ impl Node {
             block_count: stat.block_count,
             path: stat.path,
             version: stat.version,
+            corrupt_count: self.store().corrupt_count(),
+            losses: self.repo().losses().to_vec(),
         })
     }
 }

@@ -1,7 +1,8 @@
 //! The local blocks and everybody else's as one store.
 //!
 //! What is missing locally is fetched by one session, kept, and returned. Kept is not durable:
-//! whoever needs that (a pin) calls [`BlockStore::sync`] once at the end.
+//! whoever needs that (a pin) calls [`BlockStore::sync`] once at the end. A corrupt block counts
+//! as missing: the good copy takes its place, durably, since the corrupt one may have been promised.
 //!
 //! Invariants: `stat_many` never asks the network; offline, a miss is an error at once.
 //! Not here: who is asked for what (`cairn-network`).
@@ -123,7 +124,14 @@ impl Blocks {
 
 /// A block that is not here, or is and cannot be trusted any more.
 fn is_miss(answer: &Result<Option<Block>, BlockError>) -> bool {
-    matches!(answer, Ok(None) | Err(BlockError::Corrupt { .. }))
+    match answer {
+        Ok(block) => block.is_none(),
+        Err(error) => is_corrupt(error),
+    }
+}
+
+fn is_corrupt(error: &BlockError) -> bool {
+    matches!(error, BlockError::Corrupt { .. })
 }
 
 impl BlockStore for Blocks {
@@ -132,6 +140,8 @@ impl BlockStore for Blocks {
             return cids.iter().map(|_| Err(error.clone())).collect();
         }
         let mut answers = self.store.get_many(cids).await;
+        let is_corrupt =
+            answers.iter().any(|answer| matches!(answer, Err(error) if is_corrupt(error)));
         let missing = answers.iter().enumerate().filter(|(_, answer)| is_miss(answer));
         let missing: Vec<usize> = missing.map(|(place, _)| place).collect();
         if missing.is_empty() {
@@ -141,6 +151,9 @@ impl BlockStore for Blocks {
             Reach::Network(session) => {
                 self.missed.notify_one();
                 self.fetch(session, cids, &mut answers, &missing).await;
+                if is_corrupt && let Err(error) = self.store.sync().await {
+                    debug!(%error, "good copies of corrupt blocks may not be durable");
+                }
                 "locally or on the network"
             }
             Reach::Offline => "locally (offline)",

@@ -23,6 +23,7 @@ pub use sections::{
     Addresses, Authorization, Bitswap, ConnMgr, Gateway, GcSettings, PeeringPeer, Settings,
     Transports,
 };
+pub use units::byte_len as byte_len_of;
 
 use crate::identity::Identity;
 use cairn_store::RepoError;

@@ -67,6 +67,18 @@ pub enum NodeError {
         /// Which one.
         cid: Cid,
     },
+    /// An update's old pin is not there.
+    #[error("'from' cid was not recursively pinned already")]
+    UpdateFrom {
+        /// Which one.
+        cid: Cid,
+    },
+    /// An update's new pin is there already.
+    #[error("'to' cid was already recursively pinned")]
+    UpdateTo {
+        /// Which one.
+        cid: Cid,
+    },
     /// A direct pin was asked for where a recursive one is.
     #[error("{cid} already pinned recursively")]
     AlreadyPinnedRecursively {
@@ -144,7 +156,9 @@ impl NodeError {
             Self::NotPinned { .. }
             | Self::PinnedRecursively { .. }
             | Self::AlreadyPinnedRecursively { .. }
-            | Self::Collecting => ErrorKind::Conflict,
+            | Self::Collecting
+            | Self::UpdateFrom { .. }
+            | Self::UpdateTo { .. } => ErrorKind::Conflict,
             Self::Cancelled => ErrorKind::Cancelled,
             _ => ErrorKind::Failed,
         }

@@ -17,11 +17,14 @@ mod blocks;
 pub mod config;
 mod error;
 mod gc;
+mod heal;
 mod identity;
 mod init;
 mod local;
 mod node;
 mod pins;
+mod scrub;
+mod verify;
 
 pub use add::{AddEntries, AddEntry, AddEntryError, AddEvent, AddKind, AddOptions, AddSummary};
 pub use block_ops::{BlockRemoval, RepoStat};
@@ -37,4 +40,9 @@ pub use local::{LocalWalkOptions, local_entries};
 pub const REPO_VERSION: u64 = 1;
 
 pub use node::{Node, OpenOptions};
-pub use pins::{PinEntries, PinEntry, PinFilter, PinState};
+pub use pins::{
+    BadBlock, PinCheck, PinChecks, PinEntries, PinEntry, PinFilter, PinOptions, PinPage,
+    PinPageStream, PinProgress, PinState,
+};
+pub use scrub::{ScrubSettings, ScrubStatus};
+pub use verify::{Healing, Removal, Repair, VerifyEvent, VerifyFinding};

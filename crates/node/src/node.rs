@@ -6,7 +6,7 @@ mod start;
 
 use crate::{
     Blocks, Config, Fetch, Identity, NodeError, add::ADD_COUNT_MAX, blocks::Reach,
-    init::open_config,
+    init::open_config, scrub::Scrubber,
 };
 use cairn_block::Cid;
 use cairn_dag::{DagError, IpfsPath, Visit, WalkOptions};
@@ -47,6 +47,7 @@ struct Inner {
     clock: Clock,
     shutdown: CancellationToken,
     add_turns: Semaphore,
+    scrubber: Arc<Scrubber>,
 }
 
 impl Node {
@@ -59,8 +60,10 @@ impl Node {
     /// [`NodeError::Network`] if no address could be listened on.
     pub async fn open(options: OpenOptions) -> Result<Self, NodeError> {
         let path = options.path;
+        let clock = Clock::system();
+        let opening = cairn_store::OpenOptions::default().with_clock(clock.clone());
         let (repo, config) = blocking(move || {
-            let repo = Repo::open(Arc::new(RealVfs), &path, cairn_store::OpenOptions::default())?;
+            let repo = Repo::open(Arc::new(RealVfs), &path, opening)?;
             let repo = Arc::new(repo);
             let config = open_config(&repo)?;
             Ok::<_, NodeError>((repo, config))
@@ -75,9 +78,13 @@ impl Node {
             None
         };
         let shutdown = CancellationToken::new();
-        let clock = Clock::system();
         let add_turns = Semaphore::new(ADD_COUNT_MAX);
-        let inner = Inner { repo, config, identity, network, tasks, clock, shutdown, add_turns };
+        let kept = (repo.store().clone(), repo.meta().clone(), repo.pins().clone());
+        let scrubber = config
+            .read(|settings| Scrubber::new(kept, network.clone(), clock.clone(), settings))?;
+        let scrubber = Arc::new(scrubber);
+        let inner =
+            Inner { repo, config, identity, network, tasks, clock, shutdown, add_turns, scrubber };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -186,6 +193,10 @@ impl Node {
         fetch: Fetch,
     ) -> impl Stream<Item = Result<Visit, DagError>> + Send + use<> {
         cairn_dag::walk(self.blocks(fetch), roots, options)
+    }
+
+    pub(crate) fn scrubber(&self) -> &Arc<Scrubber> {
+        &self.inner.scrubber
     }
 
     pub(crate) fn add_turns(&self) -> &Semaphore {

@@ -6,8 +6,10 @@
 //! Not here: how pins are kept (`cairn-store`), garbage collection.
 
 mod list;
+mod verify;
 
-pub use list::{PinEntries, PinEntry, PinFilter};
+pub use list::{PinEntries, PinEntry, PinFilter, PinPage, PinPageStream};
+pub use verify::{BadBlock, PinCheck, PinChecks};
 
 use crate::{Fetch, Node, NodeError};
 use cairn_block::{BlockStore as _, BlockStoreExt as _, Cid, Multihash};
@@ -19,6 +21,7 @@ use std::{
     collections::{HashMap, HashSet},
     fmt,
     pin::pin,
+    time::Duration,
 };
 use tokio::sync::watch;
 
@@ -53,59 +56,113 @@ impl fmt::Display for PinState {
     }
 }
 
+/// How to pin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PinOptions {
+    /// With everything below.
+    pub recursive: bool,
+    /// The pins' name.
+    pub name: String,
+    /// How long they last; `None` for ever.
+    pub expire_in: Option<Duration>,
+}
+
+impl Default for PinOptions {
+    fn default() -> Self {
+        Self { recursive: true, name: String::new(), expire_in: None }
+    }
+}
+
+/// How far pinning is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PinProgress {
+    /// Blocks seen.
+    pub block_count: u64,
+    /// Their bytes.
+    pub len: u64,
+}
+
 impl Node {
-    /// Pins a block, with everything below it if `recursive`, fetching what is missing.
-    ///
-    /// Durable when it returns. `progress` holds the number of blocks seen so far. Safe to
-    /// cancel: what was fetched stays as garbage, the pin is not there.
+    /// Pins one block; see [`Node::pin_add_many`].
     ///
     /// # Errors
     ///
-    /// [`NodeError::Block`] or [`NodeError::Dag`] naming a block that cannot be had;
-    /// [`NodeError::AlreadyPinnedRecursively`] for a direct pin below a recursive one.
+    /// As [`Node::pin_add_many`].
     pub async fn pin_add(
         &self,
         cid: &Cid,
         recursive: bool,
         name: Option<String>,
-        progress: Option<watch::Sender<u64>>,
+        progress: Option<watch::Sender<PinProgress>>,
     ) -> Result<(), NodeError> {
         let name = name.unwrap_or_default();
+        let options = PinOptions { recursive, name, ..PinOptions::default() };
+        self.pin_add_many(std::slice::from_ref(cid), options, progress).await
+    }
+
+    /// Pins blocks, each with everything below it if so asked, fetching what is missing.
+    ///
+    /// One flush and one commit, durable when it returns; all are pinned then, or none. What is
+    /// pinned already gets the new name and the new end. Safe to cancel: what was fetched stays
+    /// as garbage, the pins are not there.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError::Block`] or [`NodeError::Dag`] naming a block that cannot be had;
+    /// [`NodeError::AlreadyPinnedRecursively`] for a direct pin where a recursive one is.
+    pub async fn pin_add_many(
+        &self,
+        cids: &[Cid],
+        options: PinOptions,
+        progress: Option<watch::Sender<PinProgress>>,
+    ) -> Result<(), NodeError> {
+        let PinOptions { recursive, name, expire_in } = options;
         if name.len() > PIN_NAME_LEN_MAX {
             return Err(PinError::NameTooLong { len: name.len() }.into());
         }
-        let existing = self.pin_get(cid).await?.map(|pin| pin.kind);
-        let blocks = self.blocks(Fetch::Network).keeping();
-        match (recursive, existing) {
-            (true, Some(PinKind::Recursive)) => {}
-            (false, Some(PinKind::Recursive)) => {
+        let _until_pinned = self.store().lease();
+        let existing = self.pins_get(cids).await?;
+        let is_recursive =
+            |pin: &Option<Pin>| pin.as_ref().is_some_and(|pin| pin.kind == PinKind::Recursive);
+        let pairs = || cids.iter().zip(&existing);
+        let new: Vec<Cid> =
+            pairs().filter(|(_, pin)| !is_recursive(pin)).map(|(cid, _)| cid.clone()).collect();
+        if recursive {
+            self.complete(&new, progress).await?;
+        } else {
+            if let Some((cid, _)) = pairs().find(|(_, pin)| is_recursive(pin)) {
                 return Err(NodeError::AlreadyPinnedRecursively { cid: cid.clone() });
             }
-            (false, _) => drop(blocks.require(cid).await?),
-            (true, _) => self.complete(cid, progress).await?,
+            let blocks = self.blocks(Fetch::Network).keeping();
+            for cid in &new {
+                drop(blocks.require(cid).await?);
+            }
         }
-        blocks.sync().await?;
+        self.blocks(Fetch::Local).sync().await?;
         let kind = if recursive { PinKind::Recursive } else { PinKind::Direct };
-        let pin = Pin { cid: cid.clone(), kind, name };
+        let expires = expire_in.and_then(|time| self.clock().now().checked_add(time));
+        let pin = |cid: &Cid| Pin { cid: cid.clone(), kind, name: name.clone(), expires };
+        let pinned: Vec<Pin> = cids.iter().map(pin).collect();
         let pins = self.pins().clone();
-        Ok(blocking(move || pins.add(&[pin])).await?)
+        Ok(blocking(move || pins.add(&pinned)).await?)
     }
 
-    /// Makes sure that everything below `cid` is here.
+    /// Makes sure that everything below `roots` is here.
     async fn complete(
         &self,
-        cid: &Cid,
-        progress: Option<watch::Sender<u64>>,
+        roots: &[Cid],
+        progress: Option<watch::Sender<PinProgress>>,
     ) -> Result<(), NodeError> {
         let blocks = self.blocks(Fetch::Network).keeping();
-        let roots = std::slice::from_ref(cid);
         let mut visits = pin!(cairn_dag::walk(blocks, roots, WalkOptions::default()));
-        let mut seen = 0_u64;
+        let mut seen = PinProgress::default();
         while let Some(visit) = visits.next().await {
-            visit?;
-            seen += 1;
+            let visit = visit?;
+            seen.block_count += 1;
+            seen.len += visit.block.map_or(0, |block| block.data().len() as u64);
             if let Some(progress) = &progress
-                && seen.is_multiple_of(PROGRESS_STEP)
+                && seen.block_count.is_multiple_of(PROGRESS_STEP)
             {
                 progress.send_replace(seen);
             }
@@ -116,36 +173,76 @@ impl Node {
         Ok(())
     }
 
-    /// Removes a pin, durably.
+    /// Removes a pin; see [`Node::pin_rm_many`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Node::pin_rm_many`].
+    pub async fn pin_rm(&self, cid: &Cid, recursive: bool) -> Result<(), NodeError> {
+        self.pin_rm_many(std::slice::from_ref(cid), recursive).await
+    }
+
+    /// Removes pins in one durable commit: all of them, or none.
     ///
     /// # Errors
     ///
     /// [`NodeError::NotPinned`], or [`NodeError::PinnedRecursively`] if `recursive` is false and
-    /// the pin is not direct.
-    pub async fn pin_rm(&self, cid: &Cid, recursive: bool) -> Result<(), NodeError> {
-        match self.pin_get(cid).await?.map(|pin| pin.kind) {
-            None => return Err(NodeError::NotPinned { cid: cid.clone() }),
-            Some(PinKind::Recursive) if !recursive => {
-                return Err(NodeError::PinnedRecursively { cid: cid.clone() });
+    /// a pin is not direct.
+    pub async fn pin_rm_many(&self, cids: &[Cid], recursive: bool) -> Result<(), NodeError> {
+        for (cid, pin) in cids.iter().zip(self.pins_get(cids).await?) {
+            match pin.map(|pin| pin.kind) {
+                None => return Err(NodeError::NotPinned { cid: cid.clone() }),
+                Some(PinKind::Recursive) if !recursive => {
+                    return Err(NodeError::PinnedRecursively { cid: cid.clone() });
+                }
+                Some(_) => {}
             }
-            Some(_) => {}
         }
-        let (pins, cids) = (self.pins().clone(), [cid.clone()]);
-        let removed = blocking(move || pins.remove(&cids)).await?;
-        match removed.first() {
-            Some(true) => Ok(()),
-            _ => Err(NodeError::NotPinned { cid: cid.clone() }),
-        }
+        let (pins, removed) = (self.pins().clone(), cids.to_vec());
+        blocking(move || pins.remove(&removed)).await?;
+        Ok(())
     }
 
-    /// The pin of exactly this CID, if there is one.
+    /// Pins `to` as `from` is pinned, under its name, and lets `from` go if `unpin`, in one
+    /// commit.
     ///
     /// # Errors
     ///
-    /// [`NodeError::Pin`] if the pins could not be read.
+    /// [`NodeError::UpdateFrom`] if `from` is not pinned recursively, [`NodeError::UpdateTo`] if
+    /// `to` is already; else as [`Node::pin_add_many`].
+    pub async fn pin_update(&self, from: &Cid, to: &Cid, unpin: bool) -> Result<(), NodeError> {
+        let recursive = |pin: Option<Pin>| pin.filter(|pin| pin.kind == PinKind::Recursive);
+        let Some(old) = recursive(self.pin_get(from).await?) else {
+            return Err(NodeError::UpdateFrom { cid: from.clone() });
+        };
+        if from == to {
+            return Ok(());
+        }
+        if recursive(self.pin_get(to).await?).is_some() {
+            return Err(NodeError::UpdateTo { cid: to.clone() });
+        }
+        let _until_pinned = self.store().lease();
+        self.complete(std::slice::from_ref(to), None).await?;
+        self.blocks(Fetch::Local).sync().await?;
+        let new = Pin { cid: to.clone(), ..old };
+        let removed = if unpin { vec![from.clone()] } else { Vec::new() };
+        let pins = self.pins().clone();
+        blocking(move || pins.update(&[new], &removed)).await?;
+        Ok(())
+    }
+
+    /// The pin of this very CID, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError::Pin`].
     pub async fn pin_get(&self, cid: &Cid) -> Result<Option<Pin>, NodeError> {
-        let (pins, cid) = (self.pins().clone(), cid.clone());
-        Ok(blocking(move || pins.get(&cid)).await?)
+        Ok(self.pins_get(std::slice::from_ref(cid)).await?.pop().flatten())
+    }
+
+    async fn pins_get(&self, cids: &[Cid]) -> Result<Vec<Option<Pin>>, NodeError> {
+        let (pins, cids) = (self.pins().clone(), cids.to_vec());
+        Ok(blocking(move || pins.get_many(&cids)).await?)
     }
 
     /// Whether and why each of these blocks stays, in order; blocks are the same if their

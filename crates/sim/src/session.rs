@@ -205,7 +205,7 @@ impl Session {
             Op::Pin(numbers, draw) => {
                 let pin = |number: &usize| {
                     let (kind, name) = pin_of(*number, *draw);
-                    Pin { cid: self.blocks[*number].cid().clone(), kind, name }
+                    Pin { cid: self.blocks[*number].cid().clone(), kind, name, expires: None }
                 };
                 let pins: Vec<Pin> = numbers.iter().map(pin).collect();
                 repo.pins().add(&pins).map_err(refused)

@@ -17,7 +17,10 @@ mod store;
 
 pub use backup::{Copied, Progress};
 pub use error::StoreError;
-pub use meta::{MFS_ROOT_KEY, Meta, MetaError};
+pub use meta::{MFS_ROOT_KEY, Meta, MetaError, MetaReset};
 pub use pins::{PIN_NAME_LEN_MAX, Pin, PinError, PinKind, PinPages, Pins};
 pub use repo::{OpenOptions, Repo, RepoError, RepoKind, RepoStat};
-pub use store::{Collection, Damage, Lease, List, Mark, Store, StoreStat, SweepObserver, Swept};
+pub use store::{
+    Collection, Corrupt, CorruptKind, Damage, Lease, List, Mark, Scrub, ScrubPosition, ScrubStep,
+    Store, StoreStat, SweepObserver, Swept,
+};

@@ -7,11 +7,18 @@
 //! next use opens it again, which brings it back to its last whole commit: a full disk or a bad
 //! read costs the call that met it, and no restart.
 //!
-//! Invariants: all I/O through `Vfs`; the file gets its name when it is a whole database; the
-//! cache is small, because the system has one already.
-//! Not here: pins (`pins.rs`).
+//! Invariants: all I/O through `Vfs`; the cache is small, because the system has one already; the
+//! file gets its name when it is a whole database; a damaged one is an error that names the
+//! repairing command and never a panic; a file that is gone is not mistaken for one that never
+//! was, thanks to a mark beside it.
+//! Not here: pins (`pins.rs`), the repair (`meta/reset.rs`).
 
-use cairn_runtime::{Create, Vfs, VfsFile};
+mod reset;
+
+pub use reset::MetaReset;
+pub(crate) use reset::reset;
+
+use cairn_runtime::{Create, Vfs, VfsExt as _, VfsFile};
 use redb::{
     Database, DatabaseError, ReadTransaction, ReadableDatabase as _, ReadableTable as _,
     StorageBackend, StorageError, TableDefinition, TableError, WriteTransaction,
@@ -20,18 +27,22 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard,
-        atomic::{AtomicU64, Ordering},
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard,
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc,
     },
 };
 use thiserror::Error;
+use tracing::warn;
 
 /// Memory that the database may use for pages.
 const CACHE_LEN: usize = 4 * 1024 * 1024;
 
+/// What the mark beside the database holds, for whoever wonders.
+const MARK: &[u8] = b"meta.redb was written; should it be missing, it was lost\n";
+
 /// Small values by name: the MFS root, sequence numbers.
-const VALUES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("values");
+pub(crate) const VALUES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("values");
 
 /// The name of the value that holds the root of MFS: the bytes of its CID. Whatever is below it
 /// stays, as if it were pinned recursively.
@@ -42,7 +53,11 @@ pub const MFS_ROOT_KEY: &str = "mfs/root";
 #[non_exhaustive]
 pub enum MetaError {
     /// The file is not what was written: pins and names may be lost, blocks are not.
-    #[error("the metadata in {path} is damaged: {reason}", path = path.display())]
+    #[error(
+        "the metadata in {path} is damaged: {reason}; with the daemon stopped, \
+         `cairn repo verify --reset-meta` sets it aside and keeps the pins that can be read",
+        path = path.display()
+    )]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -83,6 +98,11 @@ struct Inner {
     /// Taken to commit.
     turn: Mutex<()>,
     queue: Mutex<Vec<Job>>,
+    /// Why the database is not used any more: it turned out to be damaged in a way that it
+    /// could not tell.
+    broken: OnceLock<MetaError>,
+    /// Whether the mark that the file was written once is known to be there.
+    is_marked: AtomicBool,
     /// The repository's lock, which must outlive the last commit.
     _lock: Option<Arc<dyn VfsFile>>,
 }
@@ -117,6 +137,8 @@ impl Meta {
             opened_count: AtomicU64::new(0),
             turn: Mutex::default(),
             queue: Mutex::default(),
+            broken: OnceLock::new(),
+            is_marked: AtomicBool::new(false),
             _lock: lock,
         };
         Self { inner: Arc::new(inner) }
@@ -165,9 +187,19 @@ impl Meta {
         let inner = &*self.inner;
         let len = inner.vfs.len(&inner.path).map_err(|source| inner.io(source))?;
         if len.unwrap_or_default() == 0 {
-            return Ok(None);
+            return inner.check_never_written().map(|()| None);
         }
         inner.with_database(|database| look(&database.begin_read()?)).map(Some)
+    }
+
+    /// What is wrong with the file as far as can be seen without opening it.
+    pub(crate) fn loss(&self) -> Option<MetaError> {
+        let inner = &*self.inner;
+        let len = inner.vfs.len(&inner.path).ok()?;
+        if len.unwrap_or_default() > 0 {
+            return None;
+        }
+        inner.check_never_written().err()
     }
 
     /// Changes in one durable commit, which concurrent callers may share; if it fails, nobody's
@@ -187,6 +219,9 @@ impl Meta {
         let (changes, waiting): (Vec<_>, Vec<_>) =
             jobs.into_iter().map(|job| (job.change, job.done)).unzip();
         let result = self.inner.with_database(|database| commit_all(database, changes));
+        if result.is_ok() {
+            self.inner.mark_written();
+        }
         for done in waiting {
             // Each has room for one answer, and its receiver waits below or for its turn.
             drop(done.send(result.clone()));
@@ -208,6 +243,7 @@ impl Meta {
             to.set_two_phase_commit(true);
             copy_table(from, &to, VALUES)?;
             copy_table(from, &to, crate::pins::PINS)?;
+            copy_table(from, &to, crate::pins::EXPIRIES)?;
             Ok(to.commit()?)
         })?;
         // One that was never written has nothing to read, and its copy is as empty.
@@ -215,10 +251,10 @@ impl Meta {
     }
 }
 
-fn copy_table<K: redb::Key + 'static>(
+fn copy_table<K: redb::Key + 'static, V: redb::Value + 'static>(
     from: &ReadTransaction,
     to: &WriteTransaction,
-    definition: TableDefinition<'_, K, &'static [u8]>,
+    definition: TableDefinition<'_, K, V>,
 ) -> Result<(), redb::Error> {
     let table = match from.open_table(definition) {
         Ok(table) => table,
@@ -254,7 +290,7 @@ impl Inner {
         let (answer, number) = {
             let guard = self.opened()?;
             let opened = guard.as_ref().expect("invariant: just seen open");
-            (act(&opened.database), opened.number)
+            (self.guarded(|| act(&opened.database))?, opened.number)
         };
         if let Err(redb::Error::Io(_) | redb::Error::PreviousIo) = &answer {
             let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
@@ -282,6 +318,7 @@ impl Inner {
     fn open(&self) -> Result<Database, MetaError> {
         let failed = |source| self.io(source);
         if self.vfs.len(&self.path).map_err(failed)?.unwrap_or_default() == 0 {
+            self.check_never_written()?;
             self.create()?;
         }
         // Even if it was there: whoever moved it there may have failed to sync its name.
@@ -304,12 +341,52 @@ impl Inner {
     }
 
     fn open_file(&self, file: Arc<dyn VfsFile>) -> Result<Database, MetaError> {
-        let opened =
-            Database::builder().set_cache_size(CACHE_LEN).create_with_backend(Backend(file));
+        let opened = self.guarded(|| {
+            Database::builder().set_cache_size(CACHE_LEN).create_with_backend(Backend(file))
+        })?;
         opened.map_err(|error| match error {
             DatabaseError::UpgradeRequired(_) => self.damaged("it has an unknown format"),
             error => self.error(error.into()),
         })
+    }
+
+    /// Works on the database; a panic in it means that the file is damaged, and that it must not
+    /// be used again.
+    fn guarded<T>(&self, work: impl FnOnce() -> T) -> Result<T, MetaError> {
+        if let Some(error) = self.broken.get() {
+            return Err(error.clone());
+        }
+        guarded(&self.path, work).map_err(|error| self.broken.get_or_init(|| error).clone())
+    }
+
+    /// The file that says that the database was written once.
+    fn mark_path(&self) -> PathBuf {
+        self.path.with_extension("made")
+    }
+
+    /// An empty or missing file is a loss if it was written once.
+    fn check_never_written(&self) -> Result<(), MetaError> {
+        match self.vfs.len(&self.mark_path()).map_err(|source| self.io(source))? {
+            None => Ok(()),
+            Some(_) => Err(self.damaged("it was there once, and is missing or empty")),
+        }
+    }
+
+    /// Leaves the mark, if it is not there yet. What was committed is committed either way, so
+    /// one that cannot be written is tried again at the next commit.
+    fn mark_written(&self) {
+        if self.is_marked.load(Ordering::Relaxed) {
+            return;
+        }
+        let path = self.mark_path();
+        let marked = self.vfs.len(&path).and_then(|len| match len {
+            Some(_) => Ok(()),
+            None => self.vfs.replace_file(&path, MARK, false),
+        });
+        match marked {
+            Ok(()) => self.is_marked.store(true, Ordering::Relaxed),
+            Err(error) => warn!(path = %path.display(), %error, "the mark was not written"),
+        }
     }
 
     fn io(&self, source: io::Error) -> MetaError {
@@ -330,6 +407,25 @@ impl Inner {
             other => MetaError::Other { path: self.path.clone(), reason: other.to_string() },
         }
     }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if self.broken.get().is_some() {
+            // Closing it could only write into a file that is to be looked at.
+            let database = self.database.get_mut().unwrap_or_else(PoisonError::into_inner);
+            std::mem::forget(database.take());
+        }
+    }
+}
+
+/// Runs `work` on a database file that may be damaged in ways that the database does not expect.
+fn guarded<T>(path: &Path, work: impl FnOnce() -> T) -> Result<T, MetaError> {
+    // What the panic left half done is never looked at again: the caller gives the database up.
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).map_err(|_panic| {
+        let reason = "the database could not make sense of it".to_owned();
+        MetaError::Damaged { path: path.to_owned(), reason }
+    })
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

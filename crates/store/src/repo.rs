@@ -4,7 +4,8 @@
 //! config       the node's settings, JSON, mode 0600        version    format number, 1
 //! repo.lock    held by one process at a time               api, gateway   a running daemon's addresses
 //! blocks/      000001.pack and so on                       index      derived from the packs
-//! meta.redb    pins and other metadata                     keystore/  mode 0700
+//! meta.redb    pins and other metadata                     meta.made  says that it was written once
+//! keystore/    mode 0700
 //! ```
 //!
 //! Invariants: `config` is replaced whole or not at all, and is written last by `init`, so that
@@ -12,8 +13,8 @@
 //! of a newer format, is left alone.
 //! Not here: what the settings mean (`cairn-node`).
 
-use crate::{Meta, Pins, Store, StoreError, store::SEGMENT_LEN_MAX};
-use cairn_runtime::{Create, Vfs, VfsExt as _, VfsFile};
+use crate::{Meta, MetaError, MetaReset, Pins, Store, StoreError, store::SEGMENT_LEN_MAX};
+use cairn_runtime::{Clock, Create, Vfs, VfsExt as _, VfsFile};
 use serde_json::Value;
 use std::{
     io,
@@ -107,19 +108,33 @@ pub enum RepoError {
     /// The blocks could not be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The metadata could not be replaced.
+    #[error(transparent)]
+    Meta(#[from] MetaError),
 }
 
 /// How to open a repository.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct OpenOptions {
     /// A pack is closed before it would grow over this many bytes; 256 MiB, which is also the most.
     pub segment_len_max: u64,
+    /// What tells whether pins have expired.
+    pub clock: Clock,
 }
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        Self { segment_len_max: SEGMENT_LEN_MAX }
+        Self { segment_len_max: SEGMENT_LEN_MAX, clock: Clock::default() }
+    }
+}
+
+impl OpenOptions {
+    /// The same, with another clock.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
     }
 }
 
@@ -175,7 +190,7 @@ impl Repo {
         let number = version.as_deref().map(str::parse::<u64>);
         let sharded = exists(vfs, &path.join("blocks/SHARDING"))?;
         if exists(vfs, &path.join("datastore_spec"))?
-            || matches!(number, Some(Ok(KUBO_VERSION_MIN..))) && sharded
+            || matches!(number, None | Some(Ok(KUBO_VERSION_MIN..))) && sharded
         {
             return Ok(RepoKind::Kubo);
         }
@@ -183,12 +198,18 @@ impl Repo {
             return Ok(RepoKind::Missing);
         }
         let damaged = |reason: &str| {
-            Err(RepoError::Damaged { path: version_path, reason: reason.to_owned() })
+            Err(RepoError::Damaged { path: version_path.clone(), reason: reason.to_owned() })
         };
         match number {
             Some(Ok(number)) => Ok(RepoKind::Cairn(number)),
-            Some(Err(_)) => damaged("it should hold the format number"),
-            None => damaged("it is missing; write the number 1 into it if this is a repository"),
+            // Newer formats of packs are refused by the packs themselves.
+            None => Ok(RepoKind::Cairn(VERSION)),
+            Some(Err(_)) if version.as_deref() == Some("") => Ok(RepoKind::Cairn(VERSION)),
+            Some(Err(_)) => damaged(&format!(
+                "it should hold the format number; if nothing newer than this program has used \
+                 the repository, `echo {VERSION} > {}` repairs it",
+                version_path.display()
+            )),
         }
     }
 
@@ -228,7 +249,7 @@ impl Repo {
     /// Any [`RepoError`] but [`RepoError::Exists`].
     pub fn open(vfs: Arc<dyn Vfs>, path: &Path, options: OpenOptions) -> Result<Self, RepoError> {
         match Self::detect(&*vfs, path)? {
-            RepoKind::Missing => return Err(RepoError::Missing { path: path.to_owned() }),
+            RepoKind::Missing => return Err(missing(&*vfs, path)?),
             RepoKind::Kubo => return Err(RepoError::Kubo { path: path.to_owned() }),
             RepoKind::Cairn(found) if found > VERSION => {
                 return Err(RepoError::Newer { path: path.to_owned(), found });
@@ -243,6 +264,11 @@ impl Repo {
         Self::read_config(&*vfs, path)?;
         sync_if_new(&*vfs, path)?;
         let mut losses = Vec::new();
+        let version = path.join("version");
+        if read_line(&*vfs, &version)?.unwrap_or_default().is_empty() {
+            losses.push(format!("{}: missing or empty; written anew", version.display()));
+            replace(&*vfs, &version, format!("{VERSION}\n").as_bytes(), false)?;
+        }
         let keystore = path.join("keystore");
         if !exists(&*vfs, &keystore)? {
             losses.push(format!("{}: missing, and the keys in it", keystore.display()));
@@ -254,12 +280,27 @@ impl Repo {
             (options.segment_len_max.min(SEGMENT_LEN_MAX), Some(Arc::clone(&lock))),
         )?;
         losses.extend(store.damage().iter().map(ToString::to_string));
+        let meta = Meta::new(Arc::clone(&vfs), path.join("meta.redb"), Some(Arc::clone(&lock)));
+        losses.extend(meta.loss().map(|error| error.to_string()));
         for loss in &losses {
             warn!(loss, "the repository is damaged");
         }
-        let meta = Meta::new(Arc::clone(&vfs), path.join("meta.redb"), Some(Arc::clone(&lock)));
-        let pins = Pins::new(meta.clone());
+        let pins = Pins::new(meta.clone(), options.clock);
         Ok(Self { vfs, path: path.to_owned(), store, meta, pins, losses, _lock: lock })
+    }
+
+    /// Sets damaged metadata aside and starts new ones, with the pins that can still be read.
+    ///
+    /// # Errors
+    ///
+    /// [`RepoError::Locked`] if anybody has the repository open, [`RepoError::Meta`] if the new
+    /// ones cannot be written; the damaged ones are still there then.
+    pub fn reset_meta(vfs: &Arc<dyn Vfs>, path: &Path) -> Result<MetaReset, RepoError> {
+        if Self::detect(&**vfs, path)? == RepoKind::Missing {
+            return Err(missing(&**vfs, path)?);
+        }
+        let _lock = take_lock(&**vfs, path)?;
+        Ok(crate::meta::reset(vfs, &path.join("meta.redb"))?)
     }
 
     /// The blocks.
@@ -321,6 +362,7 @@ impl Repo {
             Ok(_) => "it should hold a JSON object".to_owned(),
             Err(error) => error.to_string(),
         };
+        let reason = format!("{reason}; `cairn config edit` opens it");
         Err(RepoError::Damaged { path: file, reason })
     }
 
@@ -390,6 +432,19 @@ impl Repo {
     pub fn losses(&self) -> &[String] {
         &self.losses
     }
+}
+
+/// Why there is no repository: none was made, or its config is lost.
+fn missing(vfs: &dyn Vfs, path: &Path) -> Result<RepoError, RepoError> {
+    let packs = path.join("blocks");
+    let has_packs = exists(vfs, &packs)?
+        && !vfs.list(&packs).map_err(|source| io_error("list", &packs, source))?.is_empty();
+    if !has_packs && !exists(vfs, &path.join("meta.redb"))? {
+        return Ok(RepoError::Missing { path: path.to_owned() });
+    }
+    let reason = "it is missing, though there are blocks or pins; restore it from a copy, or run \
+                  `cairn init`, which makes one with a new identity and keeps the rest";
+    Ok(RepoError::Damaged { path: path.join("config"), reason: reason.to_owned() })
 }
 
 pub(crate) fn io_error(op: &'static str, path: &Path, source: io::Error) -> RepoError {

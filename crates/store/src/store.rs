@@ -18,6 +18,7 @@ mod read;
 mod record;
 mod recover;
 mod scan;
+mod scrub;
 mod segment;
 mod sync;
 mod writer;
@@ -29,14 +30,15 @@ pub(crate) use copies::{BackupPack, PACK_HEADER_LEN};
 pub use gc::{Collection, Lease, Mark, SweepObserver, Swept};
 pub use list::List;
 pub(crate) use record::SEGMENT_LEN_MAX;
+pub use scrub::{Corrupt, CorruptKind, Scrub, ScrubPosition, ScrubStep};
 
 use crate::StoreError;
-use cairn_block::{Block, BlockError, BlockStore, Cid};
+use cairn_block::{Block, BlockError, BlockStore, Cid, Multihash};
 use cairn_runtime::{BlockingLanes, Vfs, VfsFile};
 use index::{Garbled, Index, Place, Position};
 use segment::Segments;
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     fmt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, atomic::AtomicU64},
@@ -97,7 +99,8 @@ struct Inner {
     keepers: gc::Keepers,
     /// Set once a sync has failed; every write then answers with it.
     failed: OnceLock<StoreError>,
-    corrupt: Mutex<HashSet<Place>>,
+    /// Records that must not be served, until a good copy replaces them.
+    corrupt: Mutex<HashMap<Place, Multihash>>,
     damage: Mutex<Vec<Damage>>,
     lanes: BlockingLanes,
     /// The repository's lock, which must outlive the last write.
@@ -224,6 +227,31 @@ impl Store {
         List::new(Arc::clone(&self.inner))
     }
 
+    /// Reads and hashes every block, from `from` on or from the start.
+    pub fn scrub(&self, from: Option<ScrubPosition>) -> Scrub {
+        Scrub::new(Arc::clone(&self.inner), from)
+    }
+
+    /// Forgets corrupt blocks, durably after [`Store::flush`], and answers which were still
+    /// there; one that was replaced meanwhile stays. Blocking.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::append`].
+    pub fn drop_corrupt(&self, corrupt: &[Corrupt]) -> Result<Vec<bool>, StoreError> {
+        corrupt.iter().map(|corrupt| self.inner.drop_corrupt(corrupt)).collect()
+    }
+
+    /// The names of up to `limit` blocks known to be corrupt and not replaced yet.
+    pub fn corrupt(&self, limit: usize) -> Vec<Multihash> {
+        self.inner.corrupt().values().take(limit).cloned().collect()
+    }
+
+    /// How many blocks are known to be corrupt and not replaced yet.
+    pub fn corrupt_count(&self) -> u64 {
+        self.inner.corrupt().len() as u64
+    }
+
     /// How much there is. Blocking.
     ///
     /// # Errors
@@ -332,19 +360,31 @@ impl Inner {
         Ok(self.set_index(index))
     }
 
-    fn is_corrupt(&self, place: Place) -> bool {
-        self.corrupt.lock().unwrap_or_else(PoisonError::into_inner).contains(&place)
+    fn corrupt(&self) -> MutexGuard<'_, HashMap<Place, Multihash>> {
+        self.corrupt.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note_corrupt(&self, place: Place) {
-        let mut corrupt = self.corrupt.lock().unwrap_or_else(PoisonError::into_inner);
+    fn is_corrupt(&self, place: Place) -> bool {
+        self.corrupt().contains_key(&place)
+    }
+
+    fn note_corrupt(&self, place: Place, hash: &Multihash) {
+        let mut corrupt = self.corrupt();
         if corrupt.len() < CORRUPT_COUNT_MAX {
-            corrupt.insert(place);
+            corrupt.insert(place, hash.clone());
+        }
+    }
+
+    /// A record was copied as it is.
+    fn move_corrupt(&self, from: Place, to: Place) {
+        let mut corrupt = self.corrupt();
+        if let Some(hash) = corrupt.remove(&from) {
+            corrupt.insert(to, hash);
         }
     }
 
     fn forget_corrupt(&self, place: Place) {
-        self.corrupt.lock().unwrap_or_else(PoisonError::into_inner).remove(&place);
+        self.corrupt().remove(&place);
     }
 }
 

@@ -86,6 +86,7 @@ pub(crate) async fn run(request: &Request, globals: &Globals) -> Result<ExitCode
     let online = !request.is_offline();
     let node = Node::open(OpenOptions { path, online }).await?;
     node.collect_when_needed(request.flag("enable-gc"))?;
+    node.scrub_in_background();
     let stop = node.shutdown_requested();
     let served = serve(&node, &stop, &mut signals).await;
     stop.cancel();

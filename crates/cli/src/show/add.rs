@@ -2,7 +2,7 @@
 
 use super::{Expected, bar::Bar};
 use crate::{Outputs, report::Failure};
-use cairn_rpc::{AddAnswer, Output, Request, Text};
+use cairn_rpc::{AddAnswer, Output, Request, Text, answers_of};
 use cairn_runtime::Tasks;
 use futures::StreamExt as _;
 use std::{
@@ -36,13 +36,16 @@ pub(super) async fn show(
     let mut progress = Progress::default();
     while let Some(output) = outputs.next().await {
         let (Output::Single(json) | Output::Event(json)) = output? else { continue };
-        let answer: AddAnswer = serde_json::from_slice(&json).map_err(cairn_rpc::RpcError::from)?;
-        bar.set(progress.take(&answer));
+        let mut text = Text::default();
+        for json in answers_of(&json) {
+            let answer: AddAnswer =
+                serde_json::from_slice(json).map_err(cairn_rpc::RpcError::from)?;
+            bar.set(progress.take(&answer));
+            render.answer(json, &mut text)?;
+        }
         if let len @ 1.. = total.load(Ordering::Relaxed) {
             bar.set_len(len);
         }
-        let mut text = Text::default();
-        render.answer(&json, &mut text)?;
         bar.suspend(|| print(&text))?;
     }
     drop(bar);

@@ -186,7 +186,10 @@ fn push_leaf(
 
 fn pins(roots: &[Cid], name: &str) -> Vec<Pin> {
     let kind = PinKind::Recursive;
-    roots.iter().map(|cid| Pin { cid: cid.clone(), kind, name: name.to_owned() }).collect()
+    roots
+        .iter()
+        .map(|cid| Pin { cid: cid.clone(), kind, name: name.to_owned(), expires: None })
+        .collect()
 }
 
 impl Output<'_> {

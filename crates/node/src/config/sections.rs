@@ -7,7 +7,7 @@
 //! Not here: the file itself (`config.rs`), first values of a new file (`initial.rs`).
 
 use super::{ConfigError, tree, units};
-use crate::add::AddOptions;
+use crate::{ScrubSettings, add::AddOptions};
 use cairn_chunk::ChunkSpec;
 use cairn_hash::code;
 use cairn_unixfs::DirectoryEstimate;
@@ -306,6 +306,20 @@ impl Settings {
         })
     }
 
+    /// Section `Cairn.Scrub`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Value`].
+    pub fn scrub(&self) -> Result<ScrubSettings, ConfigError> {
+        const MONTH_SECS: u64 = 30 * 24 * 3600;
+        Ok(ScrubSettings {
+            period: self.duration("Cairn.Scrub.Period", MONTH_SECS)?,
+            rate: self.byte_len("Cairn.Scrub.Rate", 30_000_000)?,
+            heal: self.flag("Cairn.Scrub.Heal", true)?,
+        })
+    }
+
     /// `API.HTTPHeaders`.
     ///
     /// # Errors
@@ -436,6 +450,7 @@ impl Settings {
         self.agent_suffix()?;
         self.storage_max()?;
         self.gc()?;
+        self.scrub()?;
         self.api_headers()?;
         self.authorizations()?;
         self.gateway()?;

@@ -33,7 +33,7 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
 }
 
 /// Reads `"10GB"` (decimal), `"256KiB"` (binary), `"1000"`; case does not matter.
-pub(super) fn byte_len(text: &str) -> Option<u64> {
+pub fn byte_len(text: &str) -> Option<u64> {
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let number: f64 = text[..digits].parse().ok()?;

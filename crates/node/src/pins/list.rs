@@ -8,7 +8,11 @@ use cairn_dag::WalkOptions;
 use cairn_runtime::blocking;
 use cairn_store::{Pin, PinError, PinKind, PinPages, Pins};
 use futures::{Stream, StreamExt as _, stream};
-use std::{collections::HashSet, collections::VecDeque, pin::Pin as Pinned};
+use std::{
+    collections::{HashSet, VecDeque},
+    pin::Pin as Pinned,
+    time::SystemTime,
+};
 
 /// Which pins to list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,6 +38,8 @@ pub struct PinEntry {
     pub state: PinState,
     /// The pin's name; empty if it has none or is indirect.
     pub name: String,
+    /// When the pin ends, if it does.
+    pub expires: Option<SystemTime>,
 }
 
 /// Reads pages of pins off the async threads.
@@ -54,6 +60,12 @@ impl Pages {
     }
 }
 
+/// Pins that were read together.
+pub type PinPage = Vec<PinEntry>;
+
+/// A stream of pages of pins.
+pub type PinPageStream = Pinned<Box<dyn Stream<Item = Result<PinPage, NodeError>> + Send>>;
+
 /// A stream of pins.
 pub type PinEntries = Pinned<Box<dyn Stream<Item = Result<PinEntry, NodeError>> + Send>>;
 
@@ -64,6 +76,21 @@ impl Node {
     ///
     /// Each item: that the pins could not be read, or that a pinned DAG is not whole.
     pub fn pin_ls(&self, filter: PinFilter) -> PinEntries {
+        let entries = self.pin_pages(filter).flat_map(|page| {
+            stream::iter(match page {
+                Ok(page) => page.into_iter().map(Ok).collect(),
+                Err(error) => vec![Err(error)],
+            })
+        });
+        Box::pin(entries)
+    }
+
+    /// The same pins in pages, for those who can use many at a time.
+    ///
+    /// # Errors
+    ///
+    /// As [`Node::pin_ls`].
+    pub fn pin_pages(&self, filter: PinFilter) -> PinPageStream {
         let recursive = || own(self, PinKind::Recursive);
         let direct = || own(self, PinKind::Direct);
         match filter {
@@ -75,7 +102,7 @@ impl Node {
     }
 }
 
-fn own(node: &Node, kind: PinKind) -> PinEntries {
+fn own(node: &Node, kind: PinKind) -> PinPageStream {
     let entry = move |pin: Pin| PinEntry {
         cid: pin.cid,
         state: match kind {
@@ -83,19 +110,14 @@ fn own(node: &Node, kind: PinKind) -> PinEntries {
             PinKind::Direct => PinState::Direct,
         },
         name: pin.name,
+        expires: pin.expires,
     };
     let pages = stream::unfold(Pages::new(node.pins(), Some(kind)), |mut pages| async move {
         let page = pages.next().await?;
         Some((page, pages))
     });
-    let entries = pages.flat_map(move |page| {
-        let items: Vec<Result<PinEntry, NodeError>> = match page {
-            Ok(page) => page.into_iter().map(|pin| Ok(entry(pin))).collect(),
-            Err(error) => vec![Err(error.into())],
-        };
-        stream::iter(items)
-    });
-    Box::pin(entries)
+    let pages = pages.map(move |page| Ok(page?.into_iter().map(entry).collect()));
+    Box::pin(pages)
 }
 
 /// A walk below each recursive pin in turn, over what no walk before has seen.
@@ -109,7 +131,7 @@ struct Indirect {
 
 type Visits = Pinned<Box<dyn Stream<Item = Result<cairn_dag::Visit, cairn_dag::DagError>> + Send>>;
 
-fn indirect(node: Node) -> PinEntries {
+fn indirect(node: Node) -> PinPageStream {
     let start = async move {
         let mut roots = VecDeque::new();
         let mut seen = HashSet::new();
@@ -124,11 +146,11 @@ fn indirect(node: Node) -> PinEntries {
         }
         Ok::<_, NodeError>(Indirect { node, roots, seen, walk: None })
     };
-    let entries = stream::once(start).flat_map(|started| -> PinEntries {
+    let entries = stream::once(start).flat_map(|started| -> PinPageStream {
         match started {
             Ok(state) => Box::pin(stream::unfold(state, |mut state| async move {
                 let entry = state.next().await?;
-                Some((entry, state))
+                Some((entry.map(|entry| vec![entry]), state))
             })),
             Err(error) => Box::pin(stream::iter([Err(error)])),
         }
@@ -152,7 +174,8 @@ impl Indirect {
                 Some(Ok(visit)) => {
                     if self.seen.insert(visit.cid.clone()) {
                         let state = PinState::Indirect { via: root.clone() };
-                        return Some(Ok(PinEntry { cid: visit.cid, state, name: String::new() }));
+                        let (cid, name) = (visit.cid, String::new());
+                        return Some(Ok(PinEntry { cid, state, name, expires: None }));
                     }
                 }
             }

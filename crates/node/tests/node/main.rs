@@ -6,6 +6,7 @@ mod add;
 mod exchange;
 mod gc;
 mod pins;
+mod repair;
 mod repo;
 
 use cairn_block::{Block, BlockStoreExt as _, Cid};

@@ -2,7 +2,7 @@
 
 use crate::{Home, file};
 use cairn_block::{Block, codec};
-use cairn_node::{AddOptions, Fetch, NodeError, PinFilter, PinState};
+use cairn_node::{AddOptions, Fetch, NodeError, PinFilter, PinProgress, PinState};
 use futures::TryStreamExt as _;
 
 fn unpinned() -> AddOptions {
@@ -25,9 +25,9 @@ async fn pins_are_added_listed_and_removed() {
     let single = home.add_bytes(b"single", &unpinned()).await;
     assert!(list(&home, PinFilter::All).await.is_empty());
 
-    let (sender, progress) = tokio::sync::watch::channel(0);
+    let (sender, progress) = tokio::sync::watch::channel(PinProgress::default());
     home.node.pin_add(&root, true, Some("name".to_owned()), Some(sender)).await.unwrap();
-    assert_eq!(*progress.borrow(), 3);
+    assert_eq!(progress.borrow().block_count, 3);
     home.node.pin_add(&single, false, None, None).await.unwrap();
 
     let home = home.reopen().await;

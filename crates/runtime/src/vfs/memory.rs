@@ -9,6 +9,7 @@ use super::{Create, Map, Vfs, VfsFile};
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::{self, IoSlice},
+    ops::Range,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -45,6 +46,7 @@ struct Names {
 #[derive(Debug, Default)]
 struct Contents {
     bytes: Mutex<Bytes>,
+    unreadable: Mutex<Range<u64>>,
     locked: AtomicBool,
 }
 
@@ -78,6 +80,13 @@ impl MemoryVfs {
         self.tree.syncs_fail.store(fail, Ordering::SeqCst);
     }
 
+    /// Makes reads that touch these bytes of a file fail, as a bad sector does.
+    pub fn set_unreadable(&self, path: &Path, range: Range<u64>) {
+        if let Some(contents) = self.names().files.get(path) {
+            *contents.unreadable.lock().unwrap_or_else(PoisonError::into_inner) = range;
+        }
+    }
+
     /// Copies every file as it is now, locks aside: what a process killed now leaves behind.
     #[must_use]
     pub fn snapshot(&self) -> Self {
@@ -89,7 +98,7 @@ impl MemoryVfs {
                 Bytes::Mapped(map) => words_to_bytes(map),
             };
             let bytes = Mutex::new(Bytes::Plain(bytes));
-            (path.clone(), Arc::new(Contents { bytes, locked: AtomicBool::new(false) }))
+            (path.clone(), Arc::new(Contents { bytes, ..Contents::default() }))
         };
         copy.names().files = names.files.iter().map(copied).collect();
         copy.names().dirs.clone_from(&names.dirs);
@@ -196,6 +205,14 @@ impl Contents {
     fn lock(&self) -> MutexGuard<'_, Bytes> {
         self.bytes.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn check_readable(&self, offset: u64, len: usize) -> io::Result<()> {
+        let bad = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
+        if offset < bad.end && bad.start < offset.saturating_add(len as u64) {
+            return Err(io::Error::other("the simulated disk cannot read this"));
+        }
+        Ok(())
+    }
 }
 
 impl Bytes {
@@ -255,10 +272,12 @@ impl VfsFile for MemoryFile {
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.contents.check_readable(offset, buffer.len())?;
         Ok(self.contents.lock().read(buffer, offset))
     }
 
     fn read_to_vec(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        self.contents.check_readable(offset, len)?;
         let contents = self.contents.lock();
         let rest = contents.len().saturating_sub(offset);
         let mut bytes = vec![0; usize::try_from(rest).map_or(len, |rest| rest.min(len))];

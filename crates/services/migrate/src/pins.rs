@@ -126,7 +126,7 @@ impl Metadata {
                 PinKind::Recursive => taken.recursive += 1,
                 PinKind::Direct => taken.direct += 1,
             }
-            batch.push(Pin { cid, kind, name });
+            batch.push(Pin { cid, kind, name, expires: None });
             if batch.len() == BATCH_COUNT {
                 with(&batch)?;
                 batch.clear();

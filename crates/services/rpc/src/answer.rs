@@ -83,12 +83,17 @@ impl Call {
 pub enum Output {
     /// The whole answer, as JSON.
     Single(Bytes),
-    /// One of many answers, as JSON.
+    /// One or some of many answers, as JSON, each on a line; see [`answers_of`].
     Event(Bytes),
     /// Bytes follow; always before the first [`Output::Data`].
     Stream(StreamHead),
     /// Some of the bytes.
     Data(Bytes),
+}
+
+/// The answers in an [`Output::Event`] or [`Output::Single`], one after the other.
+pub fn answers_of(json: &[u8]) -> impl Iterator<Item = &[u8]> {
+    json.split(|byte| *byte == b'\n').filter(|line| !line.iter().all(u8::is_ascii_whitespace))
 }
 
 /// What is known about bytes before they come.
@@ -121,6 +126,16 @@ impl Emitter {
     /// If nobody reads any more.
     pub async fn event(&self, value: &(impl Serialize + Sync)) -> Result<(), RpcError> {
         self.put(Output::Event(serde_json::to_vec(value)?.into())).await
+    }
+
+    /// Answers with some of many values, which stand in `lines` as JSON, each with a line's end.
+    ///
+    /// # Errors
+    ///
+    /// If nobody reads any more.
+    pub(crate) async fn events(&self, mut lines: Vec<u8>) -> Result<(), RpcError> {
+        lines.pop_if(|last| *last == b'\n');
+        if lines.is_empty() { Ok(()) } else { self.put(Output::Event(lines.into())).await }
     }
 
     /// Announces bytes.

@@ -9,7 +9,10 @@
 use crate::{Request, RpcError};
 use cairn_block::{Base, Cid, Version};
 use serde::de::DeserializeOwned;
-use std::fmt::{self, Write as _};
+use std::{
+    fmt::{self, Write as _},
+    time::SystemTime,
+};
 
 /// Text in the making: the result, the talk about it, and whether something failed.
 #[derive(Debug, Default)]
@@ -206,6 +209,22 @@ pub fn human_len(len: u64) -> String {
     format!("{} {}", (u128::from(len) + u128::from(scale) / 2) / u128::from(scale), UNITS[unit])
 }
 
+/// Writes a time as RFC 3339 in UTC, to the second.
+pub(crate) fn utc(time: SystemTime) -> String {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let (days, secs) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
+    // Years that begin in March put the leap day at their end.
+    let (era, day) = ((days + 719_468) / 146_097, (days + 719_468) % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    let year = era * 400 + year + next;
+    let (hour, minute, second) = (secs / 3600, secs / 60 % 60, secs % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
 /// Writes JSON as Kubo prints configuration: indented, texts alone without quotes.
 pub(crate) fn human_json(value: &serde_json::Value) -> String {
     if let serde_json::Value::String(text) = value {
@@ -227,8 +246,9 @@ pub(crate) fn indented(value: &impl serde::Serialize, indent: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{CidText, columns, escape, human_len};
+    use super::{CidText, columns, escape, human_len, utc};
     use cairn_block::Cid;
+    use std::time::{Duration, SystemTime};
 
     const V0: &str = "QmZULkCELmmk5XNfCgTnCyFgAVxBRBXyDHGGMVoLFLiXEN";
 
@@ -262,6 +282,21 @@ mod tests {
         ];
         for (len, expected) in rows {
             assert_eq!(human_len(len), expected, "{len}");
+        }
+    }
+
+    #[test]
+    fn writes_times_in_utc() {
+        let rows = [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_704_067_199, "2023-12-31T23:59:59Z"),
+            (1_709_251_200, "2024-03-01T00:00:00Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+        ];
+        for (secs, expected) in rows {
+            let time = SystemTime::UNIX_EPOCH + Duration::from_secs(secs);
+            assert_eq!(utc(time), expected, "{secs}");
         }
     }
 

@@ -43,7 +43,8 @@ fn cids(blocks: &[Block]) -> Vec<Cid> {
 fn put(repo: &Repo, blocks: &[Block], name: &str) {
     repo.store().append(blocks).unwrap();
     repo.store().flush().unwrap();
-    let pin = Pin { cid: blocks[0].cid().clone(), kind: PinKind::Direct, name: name.to_owned() };
+    let (cid, kind) = (blocks[0].cid().clone(), PinKind::Direct);
+    let pin = Pin { cid, kind, name: name.to_owned(), expires: None };
     repo.pins().add(&[pin]).unwrap();
 }
 

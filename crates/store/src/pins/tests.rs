@@ -3,8 +3,12 @@
 use super::{PAGE_COUNT, Pin, PinError, PinKind, Pins};
 use crate::meta::{Meta, MetaError};
 use cairn_block::{Cid, Multihash, Version, codec};
-use cairn_runtime::{Create, MemoryVfs, RealVfs, Vfs};
-use std::{path::Path, sync::Arc};
+use cairn_runtime::{Clock, Create, MemoryVfs, RealVfs, Vfs};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 fn memory() -> Arc<dyn Vfs> {
     let vfs = MemoryVfs::default();
@@ -14,13 +18,13 @@ fn memory() -> Arc<dyn Vfs> {
 
 fn open(vfs: &Arc<dyn Vfs>, dir: &Path) -> (Meta, Pins) {
     let meta = Meta::new(Arc::clone(vfs), dir.join("meta.redb"), None);
-    (meta.clone(), Pins::new(meta))
+    (meta.clone(), Pins::new(meta, Clock::system()))
 }
 
 fn pin(number: u32, kind: PinKind) -> Pin {
     let cid =
         Cid::v1(codec::DAG_PB, Multihash::sha2_256(cairn_hash::sha256(&number.to_le_bytes())));
-    Pin { cid, kind, name: format!("pin {number}") }
+    Pin { cid, kind, name: format!("pin {number}"), expires: None }
 }
 
 #[test]
@@ -187,7 +191,7 @@ fn a_database_has_its_name_once_it_is_whole() {
     half.write_all_at(&[0; 5000], 0).unwrap();
     let (_, pins) = open(&shared, Path::new("/r"));
     pins.add(&[pin(1, PinKind::Direct)]).unwrap();
-    assert_eq!(vfs.list(Path::new("/r")).unwrap(), ["meta.redb"]);
+    assert!(!vfs.list(Path::new("/r")).unwrap().contains(&"meta.new".to_owned()));
     let (_, pins) = open(&(Arc::new(vfs.snapshot()) as Arc<dyn Vfs>), Path::new("/r"));
     assert_eq!(pins.count().unwrap(), 1);
 }
@@ -214,4 +218,48 @@ fn a_database_cut_off_while_it_is_made_is_made_again() {
         cut_off += 1;
     }
     assert!(cut_off > 1, "{cut_off}");
+}
+
+#[test]
+fn pins_that_expire_are_gone_in_time() {
+    let vfs = memory();
+    let meta = Meta::new(Arc::clone(&vfs), Path::new("/r/meta.redb").to_owned(), None);
+    let clock = Clock::manual(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000));
+    let pins = Pins::new(meta, clock.clone());
+    let ends = |number, secs| Pin {
+        expires: Some(clock.now() + Duration::from_secs(secs)),
+        ..pin(number, PinKind::Recursive)
+    };
+    let [short, long, longer] = [ends(1, 10), ends(2, 20), ends(3, 10)];
+    let forever = pin(4, PinKind::Direct);
+    let kept = ends(5, 10);
+    let all = [&short, &long, &longer, &forever, &kept].map(Pin::clone);
+    pins.add(&all).unwrap();
+    assert_eq!(pins.remove_expired().unwrap(), 0);
+    assert_eq!(pins.get(&short.cid).unwrap(), Some(short.clone()), "the time comes back");
+    // More time for one, all of it for another.
+    let longer = Pin { expires: Some(clock.now() + Duration::from_secs(30)), ..longer };
+    pins.add(&[longer.clone(), Pin { expires: None, ..kept.clone() }]).unwrap();
+
+    clock.advance(Duration::from_secs(10));
+    let listed = |pins: &Pins| -> usize { pins.list(None).map(|page| page.unwrap().len()).sum() };
+    assert_eq!(pins.get(&short.cid).unwrap(), None);
+    assert_eq!((listed(&pins), pins.count().unwrap()), (4, 5));
+    assert_eq!(pins.remove_expired().unwrap(), 1);
+    assert_eq!(pins.count().unwrap(), 4);
+    assert!(pins.get(&kept.cid).unwrap().is_some() && pins.get(&longer.cid).unwrap().is_some());
+    clock.advance(Duration::from_secs(1_000));
+    assert_eq!(pins.remove_expired().unwrap(), 2);
+    assert_eq!(pins.remove_expired().unwrap(), 0);
+    assert_eq!(listed(&pins), 2, "{:?} and {:?}", forever.cid, kept.cid);
+}
+
+#[test]
+fn an_update_is_one_commit() {
+    let (_, pins) = open(&memory(), Path::new("/r"));
+    let [old, new] = [pin(1, PinKind::Recursive), pin(2, PinKind::Recursive)];
+    pins.add(std::slice::from_ref(&old)).unwrap();
+    let removed = pins.update(std::slice::from_ref(&new), std::slice::from_ref(&old.cid)).unwrap();
+    assert_eq!(removed, [true]);
+    assert_eq!(pins.get_many(&[old.cid, new.cid.clone()]).unwrap(), [None, Some(new)]);
 }

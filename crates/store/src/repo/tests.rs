@@ -1,6 +1,9 @@
 //! What a repository looks like from outside, and what is refused.
 
+mod damage;
+
 use super::{OpenOptions, Repo, RepoError, RepoKind};
+use crate::{Pin, PinKind};
 use cairn_block::{Block, codec};
 use cairn_runtime::{MemoryVfs, RealVfs, Vfs, VfsExt as _};
 use serde_json::{Value, json};
@@ -91,8 +94,6 @@ fn refuses_with_the_reason() {
     is("format 2, and this program knows up to 1");
     put(&*vfs, "version", "one");
     is("version is damaged");
-    vfs.remove(&root().join("version")).unwrap();
-    is("version is damaged: it is missing");
     put(&*vfs, "version", "1");
     put(&*vfs, "config", "{\"a\": ");
     is("config is damaged");
@@ -153,4 +154,94 @@ fn secrets_are_private_on_disk() {
     let mode = |path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(path.join("config")), 0o600);
     assert_eq!(mode(repo.keystore_path()), 0o700);
+}
+
+#[test]
+fn a_lost_version_is_written_anew() {
+    for text in [None, Some(""), Some("\n")] {
+        let (_, vfs) = init();
+        match text {
+            None => vfs.remove(&root().join("version")).unwrap(),
+            Some(text) => put(&*vfs, "version", text),
+        }
+        let repo = open(&vfs).unwrap();
+        assert!(repo.losses()[0].contains("version: missing or empty"), "{:?}", repo.losses());
+        drop(repo);
+        assert!(open(&vfs).unwrap().losses().is_empty());
+    }
+}
+
+fn pin(text: &'static str) -> Pin {
+    let cid = Block::sha2_256(codec::RAW, text.into()).cid().clone();
+    Pin { cid, kind: PinKind::Recursive, name: text.to_owned(), expires: None }
+}
+
+#[test]
+fn a_lost_config_is_not_taken_for_a_new_repository() {
+    let (_, vfs) = init();
+    let repo = open(&vfs).unwrap();
+    repo.pins().add(&[pin("a")]).unwrap();
+    drop(repo);
+    vfs.remove(&root().join("config")).unwrap();
+    let error = open(&vfs).unwrap_err().to_string();
+    assert!(error.contains("config is damaged: it is missing"), "{error}");
+    assert!(error.contains("`cairn init`"), "{error}");
+    Repo::init(&vfs, root(), &config()).unwrap();
+    assert_eq!(open(&vfs).unwrap().pins().count().unwrap(), 1, "init keeps the rest");
+}
+
+#[test]
+fn lost_metadata_are_named_and_reset_by_command() {
+    for lost in ["removed", "emptied", "noise"] {
+        let (_, vfs) = init();
+        let repo = open(&vfs).unwrap();
+        repo.pins().add(&[pin("a"), pin("b")]).unwrap();
+        drop(repo);
+        let path = root().join("meta.redb");
+        match lost {
+            "removed" => vfs.remove(&path).unwrap(),
+            "emptied" => vfs.replace_file(&path, b"", false).unwrap(),
+            _ => vfs.replace_file(&path, &vec![0xa5; 100_000], false).unwrap(),
+        }
+        let repo = open(&vfs).unwrap();
+        assert_eq!(repo.losses().len(), usize::from(lost != "noise"), "{lost}");
+        for answer in [
+            repo.pins().count().map(drop),
+            repo.pins().add(&[pin("c")]),
+            repo.pins().list(None).next().unwrap().map(drop),
+        ] {
+            let error = answer.unwrap_err().to_string();
+            assert!(error.contains("repo verify --reset-meta"), "{lost}: {error}");
+        }
+        let locked = Repo::reset_meta(&vfs, root()).unwrap_err();
+        assert!(matches!(locked, RepoError::Locked { .. }), "{locked}");
+        drop(repo);
+        let reset = Repo::reset_meta(&vfs, root()).unwrap();
+        assert_eq!((reset.pin_count, reset.aside.is_some()), (0, lost != "removed"), "{lost}");
+        let repo = open(&vfs).unwrap();
+        assert!(repo.losses().is_empty(), "{lost}");
+        repo.pins().add(&[pin("c")]).unwrap();
+        assert_eq!(repo.pins().count().unwrap(), 1);
+        if lost == "noise" {
+            let aside = vfs.read_file(&reset.aside.unwrap(), 200_000).unwrap().unwrap();
+            assert!(aside == vec![0xa5; 100_000], "the damaged file is kept");
+        }
+    }
+}
+
+#[test]
+fn whole_metadata_survive_a_reset() {
+    let (_, vfs) = init();
+    let repo = open(&vfs).unwrap();
+    let pins: Vec<Pin> = ["a", "b", "c"].map(pin).to_vec();
+    repo.pins().add(&pins).unwrap();
+    repo.meta().set(vec![("name".to_owned(), Some(b"value".to_vec()))]).unwrap();
+    drop(repo);
+    let reset = Repo::reset_meta(&vfs, root()).unwrap();
+    assert_eq!(reset.pin_count, 3);
+    let repo = open(&vfs).unwrap();
+    for pin in pins {
+        assert_eq!(repo.pins().get(&pin.cid).unwrap(), Some(pin));
+    }
+    assert_eq!(repo.meta().get("name").unwrap().as_deref(), Some(&b"value"[..]));
 }

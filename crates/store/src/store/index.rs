@@ -31,6 +31,7 @@ pub(crate) use header::{Position, State};
 pub(crate) use keep::Hold;
 pub use keep::Mark;
 
+use super::Fault;
 use crate::StoreError;
 use bits::Bits;
 use cairn_block::Multihash;
@@ -273,6 +274,22 @@ impl Index {
             slot = self.next(slot);
         }
         Ok(None)
+    }
+
+    /// Shows every entry to `visit`: its fingerprint and where it points, in no order.
+    pub(crate) fn each_entry(
+        &self,
+        mut visit: impl FnMut(Fingerprint, Place) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        for slot in 0..self.slot_count {
+            self.check_page(slot / ENTRY_COUNT)?;
+            let [print, place] = page::entry(self.map.words(), slot);
+            let place = place.load(Ordering::Acquire);
+            if place > PLACE_DELETED {
+                visit(Fingerprint(print.load(Ordering::Relaxed)), Place(place))?;
+            }
+        }
+        Ok(())
     }
 
     /// Whether `more` entries can be added without growing first.

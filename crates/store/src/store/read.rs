@@ -251,7 +251,7 @@ impl Inner {
                     Ok(None)
                 } else {
                     // The header is whole and the file ends before the data does.
-                    self.note_corrupt(found.place);
+                    self.note_corrupt(found.place, cid.multihash());
                     Err(BlockError::Corrupt { cid: cid.clone() })
                 }
             }
@@ -290,7 +290,9 @@ impl Inner {
         for (read, answer) in unverified.iter().zip(verified) {
             match &answer {
                 Ok(_) => index.note_verified(read.found),
-                Err(BlockError::Corrupt { .. }) => self.note_corrupt(read.found.place),
+                Err(BlockError::Corrupt { .. }) => {
+                    self.note_corrupt(read.found.place, cids[read.at].multihash());
+                }
                 Err(_) => {}
             }
             answers[read.at] = answer.map(Some);

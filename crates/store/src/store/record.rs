@@ -44,6 +44,9 @@ const HASH_LEN_MAX: usize = VARINT_LEN_MAX + 2 + cairn_hash::DIGEST_LEN_MAX;
 /// Longest record header, multihash included.
 pub(crate) const RECORD_HEADER_LEN_MAX: usize = RECORD_PREFIX_LEN + HASH_LEN_MAX;
 
+/// Longest record of a block.
+pub(crate) const BLOCK_RECORD_LEN_MAX: u64 = (RECORD_HEADER_LEN_MAX + BLOCK_LEN_MAX) as u64;
+
 /// Format number of segments, the last byte of their magic.
 pub(crate) const SEGMENT_FORMAT: u8 = 1;
 

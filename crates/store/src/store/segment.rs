@@ -137,7 +137,7 @@ impl Segments {
             drop(self.vfs.remove(&path));
             return Err(StoreError::io("create", &path, source));
         }
-        let segment = Arc::new(Segment { id, path, file, has_tombstones: false.into() });
+        let segment = Arc::new(Segment::new(id, path, file));
         self.remember(&segment);
         Ok(segment)
     }
@@ -196,6 +196,11 @@ impl Segments {
 }
 
 impl Segment {
+    /// A segment without tombstones as far as is known.
+    pub(crate) fn new(id: SegmentId, path: PathBuf, file: Arc<dyn VfsFile>) -> Self {
+        Self { id, path, file, has_tombstones: AtomicBool::new(false) }
+    }
+
     pub(crate) fn has_tombstones(&self) -> bool {
         self.has_tombstones.load(Ordering::Acquire)
     }

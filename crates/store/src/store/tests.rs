@@ -2,6 +2,7 @@
 
 mod crash;
 mod damage;
+mod scrub;
 
 use super::Store;
 use crate::StoreError;

@@ -13,6 +13,7 @@ use super::{
     index::{Fingerprint, Found, Index, Place, Position, State},
     read::Located,
     record::{Record, RecordKind, SEGMENT_HEADER_LEN, SEGMENT_LEN_MAX},
+    scrub::Corrupt,
     segment::Segment,
 };
 use crate::StoreError;
@@ -205,13 +206,14 @@ impl Inner {
             }
             let then = match self.locate(index, hash)? {
                 Located::Absent => Then::Insert(index.fingerprint(hash)),
-                Located::Here { found, .. } if !self.is_corrupt(found.place) => {
-                    index.touch(found.slot);
-                    continue;
+                Located::Here { found, record, segment } => {
+                    if self.is_whole(index, (found, &record, &segment), block) {
+                        index.touch(found.slot);
+                        continue;
+                    }
+                    Then::Replace(found)
                 }
-                Located::Here { found, .. }
-                | Located::Broken { found }
-                | Located::Stale { found } => Then::Replace(found),
+                Located::Broken { found } | Located::Stale { found } => Then::Replace(found),
             };
             self.lay(index, writer, &mut batch, (hash, block.data(), then))?;
         }
@@ -247,6 +249,49 @@ impl Inner {
         self.append_tombstones(index, writer, std::slice::from_ref(hash))?;
         index.remove(found.slot);
         self.forget_corrupt(found.place);
+        Ok(true)
+    }
+
+    /// Whether the copy that is there can be relied on: a caller is told that the block is kept,
+    /// which rot must not make untrue. What was not hashed since the start is compared.
+    fn is_whole(
+        &self,
+        index: &Index,
+        (found, record, segment): (Found, &Record, &Segment),
+        block: &Block,
+    ) -> bool {
+        if self.is_corrupt(found.place) {
+            return false;
+        }
+        if index.is_verified(found) || record.flags != 0 {
+            return true;
+        }
+        let offset = found.place.offset() + u64::from(record.header_len);
+        let data = segment.read(offset, record.data_len as usize);
+        let same = data.is_ok_and(|data| data == block.data()[..]);
+        if same {
+            index.note_verified(found);
+        }
+        same
+    }
+
+    /// Forgets a block whose copy is corrupt, unless another has taken its place.
+    pub(super) fn drop_corrupt(&self, corrupt: &Corrupt) -> Result<bool, StoreError> {
+        let mut writer = self.writer();
+        self.writable()?;
+        let index = self.index();
+        let entry = corrupt.entry();
+        let Ok(Some(found)) = entry.found(&index) else { return Ok(false) };
+        if let Some(hash) = &corrupt.hash {
+            // Without it a rebuild of the index would bring the block back.
+            let hashes = std::slice::from_ref(hash);
+            let removed = self.append_tombstones(&index, &mut writer, hashes);
+            self.settle(removed)?;
+        } else {
+            writer.note_dirty(&index)?;
+        }
+        index.remove(found.slot);
+        self.forget_corrupt(entry.place);
         Ok(true)
     }
 

@@ -90,3 +90,15 @@ fn authorization_errors_do_not_quote_secrets() {
     assert_eq!((users[0].secret.as_str(), users[0].name.as_str()), ("bearer:t", "a"));
     assert!(!format!("{users:?}").contains("bearer"));
 }
+
+#[test]
+fn scrubs_follow_the_file() {
+    let month = Duration::from_hours(30 * 24);
+    let default = Settings::of(&json!({})).scrub().unwrap();
+    assert_eq!((default.period, default.rate, default.heal), (month, 30_000_000, true));
+    let tree = json!({"Cairn": {"Scrub": {"Period": "0", "Rate": "50MB", "Heal": false}}});
+    let scrub = Settings::of(&tree).scrub().unwrap();
+    assert_eq!((scrub.period, scrub.rate, scrub.heal), (Duration::ZERO, 50_000_000, false));
+    let wrong = Settings::of(&json!({"Cairn": {"Scrub": {"Period": "monthly"}}}));
+    assert!(wrong.check().unwrap_err().to_string().contains("Cairn.Scrub.Period"));
+}

@@ -3,6 +3,8 @@
 pub(crate) mod add;
 pub(super) mod ls;
 pub(super) mod rm;
+pub(super) mod update;
+pub(super) mod verify;
 
 use crate::{Command, RpcError};
 

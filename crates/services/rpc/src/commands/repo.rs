@@ -2,7 +2,10 @@
 
 pub(crate) mod backup;
 pub(super) mod gc;
+pub(super) mod ls;
+pub(super) mod scrub;
 pub(super) mod stat;
+pub(super) mod verify;
 pub(super) mod version;
 
 use crate::Command;

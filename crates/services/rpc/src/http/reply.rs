@@ -7,7 +7,7 @@
 //! Source: `X-Chunked-Output`, `X-Stream-Output`, `X-Content-Length` as Kubo sends them.
 //! Not here: routing and refusals (`server`).
 
-use crate::{Answer, Output, Render, Request, RpcError, StreamHead, Text};
+use crate::{Answer, Output, Render, Request, RpcError, StreamHead, Text, answers_of};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use futures::{Stream as _, StreamExt as _};
 use hyper::{
@@ -173,7 +173,9 @@ impl Rest {
             }
             Some(render) => {
                 let mut text = Text::default();
-                render.answer(json, &mut text)?;
+                for answer in answers_of(json) {
+                    render.answer(answer, &mut text)?;
+                }
                 out.put_slice(text.out.as_bytes());
                 out.put_slice(text.talk.as_bytes());
             }

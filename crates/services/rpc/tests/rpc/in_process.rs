@@ -207,3 +207,106 @@ async fn tells_who_it_is() {
     let cid = fixture.call("id", "peerid-base=base36").await.unwrap();
     assert!(cid.values[0]["ID"].as_str().unwrap().starts_with("k51"), "{:?}", cid.values);
 }
+
+#[tokio::test]
+async fn many_pins_are_one_answer() {
+    let fixture = Fixture::new().await;
+    let mut cids = Vec::new();
+    for number in 0..40 {
+        let file = entries(vec![AddEntry::file(
+            "",
+            format!("file {number}").into_bytes().leak() as &[u8],
+        )]);
+        let told = fixture.call_with("add", "quieter=true pin=false", Some(file)).await.unwrap();
+        cids.push(told.text.out.trim().to_owned());
+    }
+    let all = cids.join(" ");
+    let told = fixture.call("pin add", &format!("{all} name=many")).await.unwrap();
+    assert_eq!(told.values.len(), 1);
+    assert_eq!(told.values[0]["Pins"].as_array().unwrap().len(), 40);
+    let absent = "QmZULkCELmmk5XNfCgTnCyFgAVxBRBXyDHGGMVoLFLiXEM";
+    let refused = fixture.call("pin rm", &format!("{all} {absent}")).await.unwrap_err();
+    assert!(refused.message().contains(absent), "{refused}");
+    let listed = fixture.call("pin ls", "type=recursive quiet=true").await.unwrap();
+    assert_eq!(listed.text.out.lines().count(), 40, "one that is not pinned keeps them all");
+    let told = fixture.call("pin rm", &all).await.unwrap();
+    assert_eq!(told.text.out.lines().count(), 40);
+    let empty = fixture.call("pin ls", "stream=true").await.unwrap();
+    assert_eq!(empty.values.len(), 0);
+}
+
+#[tokio::test]
+async fn pins_move_on_and_end() {
+    let fixture = Fixture::new().await;
+    let root = fixture.add_tree().await;
+    fixture.call("pin add", &format!("{root} name=site")).await.unwrap();
+    let told = fixture.call("pin update", &format!("{root} {A}")).await.unwrap();
+    assert_eq!(told.text.out, format!("updated {root} to {A}\n"));
+    let listed = fixture.call("pin ls", "names=true").await.unwrap();
+    assert_eq!(listed.text.out, format!("{A} recursive site\n"), "the name is kept");
+    let again = fixture.call("pin update", &format!("{root} {A}")).await.unwrap_err();
+    assert!(again.message().contains("'from' cid was not recursively pinned"), "{again}");
+    let both = fixture.call("pin update", &format!("{A} {root} unpin=false")).await.unwrap();
+    assert_eq!(both.values[0]["Pins"][1], root.as_str());
+    let there = fixture.call("pin update", &format!("{A} {root}")).await.unwrap_err();
+    assert!(there.message().contains("'to' cid was already"), "{there}");
+
+    fixture.call("pin add", &format!("{A} expire-in=30d")).await.unwrap();
+    let listed = fixture.call("pin ls", &format!("{A} expires=true")).await.unwrap();
+    let until = listed.values[0]["Keys"][A]["Expires"].as_str().unwrap();
+    assert!(until.starts_with("20") && until.ends_with('Z'), "{until}");
+    assert!(listed.text.out.contains(&format!("(until {until})")), "{}", listed.text.out);
+    fixture.call("pin add", &format!("{A} expire-in=1ns")).await.unwrap();
+    let listed = fixture.call("pin ls", "type=recursive stream=true").await.unwrap();
+    assert_eq!(listed.text.out, format!("{root} recursive\n"), "it has ended");
+    let wrong = fixture.call("pin add", &format!("{A} expire-in=soon")).await.unwrap_err();
+    assert_eq!(wrong.fault(), Fault::Request);
+}
+
+#[tokio::test]
+async fn broken_pins_are_told() {
+    let fixture = Fixture::new().await;
+    let root = fixture.add_tree().await;
+    let told = fixture.call("pin verify", "verbose=true").await.unwrap();
+    assert_eq!(told.text.out, format!("{root} ok\n"));
+    assert_eq!(fixture.call("pin verify", "").await.unwrap().values.len(), 0);
+    fixture.node.store().delete(&A.parse().unwrap()).unwrap();
+    let told = fixture.call("pin verify", "").await.unwrap();
+    assert!(told.text.out.starts_with(&format!("{root} broken\n  {A}: ")), "{}", told.text.out);
+    assert_eq!(told.values[0]["BadNodes"][0]["Cid"], A);
+    assert!(told.values[0]["Ok"].is_null(), "as Kubo leaves it out");
+    let told = fixture.call("pin verify", "quiet=true").await.unwrap();
+    assert_eq!(told.text.out, format!("{root}\n"));
+    assert!(fixture.call("pin verify", "quiet=true verbose=true").await.is_err());
+}
+
+#[tokio::test]
+async fn the_repository_is_verified_and_scrubbed() {
+    let fixture = Fixture::new().await;
+    fixture.add_tree().await;
+    let told = fixture.call("repo verify", "").await.unwrap();
+    let last = told.values.last().unwrap();
+    assert_eq!(last["Msg"], "verify complete, all blocks validated.");
+    assert!(told.text.out.contains("5 blocks processed.\r"), "{}", told.text.out);
+    let offline = fixture.call("repo verify", "heal=true").await.unwrap_err();
+    assert!(offline.message().contains("online mode"), "{offline}");
+    for wrong in ["heal-timeout=soon", "reset-meta=true"] {
+        let refused = fixture.call("repo verify", wrong).await.unwrap_err();
+        assert_eq!(refused.fault(), Fault::Request, "{wrong}");
+    }
+    assert_eq!(fixture.call("repo ls", "").await.unwrap().values.len(), 5);
+
+    let never = fixture.call("repo scrub status", "").await.unwrap();
+    assert_eq!(never.text.out, "scrub: never\n");
+    let told = fixture.call("repo scrub", "wait=true rate=50MB/s").await.unwrap();
+    let last = told.values.last().unwrap();
+    assert_eq!((&last["State"], &last["Blocks"]), (&"finished".into(), &5.into()));
+    assert_eq!(last["Done"], last["Total"]);
+    let stat = fixture.call("repo stat", "").await.unwrap();
+    assert_eq!(stat.values[0]["Scrub"]["State"], "finished");
+    assert_eq!(stat.values[0]["Corrupt"], 0);
+    assert!(stat.text.out.contains("5 blocks, 0 corrupt, 0 healed"), "{}", stat.text.out);
+    let stopped = fixture.call("repo scrub stop", "").await.unwrap();
+    assert_eq!(stopped.values[0]["State"], "finished");
+    assert!(fixture.call("repo scrub", "rate=fast").await.is_err());
+}

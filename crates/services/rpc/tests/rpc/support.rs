@@ -1,7 +1,7 @@
 //! A node in a temporary directory, and short ways to call commands on it.
 
 use cairn_node::{AddEntries, AddEntry, InitOptions, Node, OpenOptions};
-use cairn_rpc::{Host, Output, Request, RpcError, Text, find, start};
+use cairn_rpc::{Host, Output, Request, RpcError, Text, answers_of, find, start};
 use futures::StreamExt as _;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -56,10 +56,12 @@ impl Fixture {
         while let Some(output) = answer.next().await {
             match output? {
                 Output::Single(json) | Output::Event(json) => {
-                    if let Some(render) = &mut render {
-                        render.answer(&json, &mut told.text)?;
+                    for json in answers_of(&json) {
+                        if let Some(render) = &mut render {
+                            render.answer(json, &mut told.text)?;
+                        }
+                        told.values.push(serde_json::from_slice(json)?);
                     }
-                    told.values.push(serde_json::from_slice(&json)?);
                 }
                 Output::Data(bytes) => told.bytes.extend_from_slice(&bytes),
                 Output::Stream(_) => {}

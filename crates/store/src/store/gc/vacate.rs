@@ -135,10 +135,7 @@ fn move_some<'a>(
                 .look_locked(&writer, |index| index.find_at(entry.fingerprint, entry.place))?;
             // Without one it was deleted or replaced meanwhile, in a record after the copy.
             let Some(found) = found else { continue };
-            if inner.is_corrupt(entry.place) {
-                inner.forget_corrupt(entry.place);
-                inner.note_corrupt(*to);
-            }
+            inner.move_corrupt(entry.place, *to);
             inner.index().relocate(found.slot, *to);
         }
     }

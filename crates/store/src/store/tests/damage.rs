@@ -217,3 +217,24 @@ fn a_pack_kept_as_a_block_is_not_read_as_records() {
     let store = open(&vfs);
     assert_eq!(listed(&store), names(&[block(3, 10)]));
 }
+
+/// Whoever adds a block is told that it is kept; so a copy that was never read is looked at.
+#[test]
+fn a_put_does_not_rely_on_a_copy_that_has_rotted() {
+    let blocks: Vec<Block> = (0..20).map(|number| block(number, 1000)).collect();
+    let vfs = closed(&blocks);
+    let mut bytes = read(&vfs, &pack(1));
+    for number in [3, 19] {
+        bytes[64 + number * (1008 + 54) + 500] ^= 4;
+    }
+    let cut = bytes.len() - 1;
+    write(&vfs, &pack(1), &bytes[..cut]);
+    let store = open(&vfs);
+    store.append(&blocks).unwrap();
+    assert_has(&store, &blocks);
+    let len = store.stat().unwrap().disk_len;
+    store.append(&blocks).unwrap();
+    assert_eq!(store.stat().unwrap().disk_len, len, "nothing is written twice");
+    drop(store);
+    assert_has(&open(&vfs), &blocks);
+}

@@ -3,8 +3,11 @@
 use crate::{
     Call, RpcError,
     command::{Argument, Command, Opt},
+    request::duration_of,
     text::each,
 };
+use cairn_block::Cid;
+use cairn_node::{PinOptions, PinProgress};
 use serde::{Deserialize, Serialize};
 use std::{pin::pin, time::Duration};
 use tokio::{sync::watch, time::timeout};
@@ -16,12 +19,14 @@ const PROGRESS_PERIOD: Duration = Duration::from_millis(500);
 pub(crate) const COMMAND: Command = Command {
     path: "pin add",
     tagline: "Keep content in the store",
-    help: "Missing blocks are fetched. The pin is there when everything is on disk.",
+    help: "Missing blocks are fetched. The pins are there when everything is on disk: all of them,\n\
+           or none. Pinning again changes a pin's name and its end.",
     arguments: &[Argument::text("ipfs-path", "What to pin").many().or_stdin()],
     options: &[
         Opt::flag("recursive", "With everything below it").or(&["r"]).default("true"),
         Opt::text("name", "A name for the pins").or(&["n"]),
         Opt::flag("progress", "Show how far it is"),
+        Opt::text("expire-in", "Unpin after this time, such as 90m or 30d (default: never)"),
         Opt::flag("fast-provide-root", "Accepted; there is no providing yet"),
         Opt::flag("fast-provide-dag", "Accepted; there is no providing yet"),
         Opt::flag("fast-provide-wait", "Accepted; there is no providing yet"),
@@ -48,6 +53,9 @@ pub struct PinAddAnswer {
     /// Blocks seen so far.
     #[serde(skip_serializing_if = "is_zero")]
     pub progress: u64,
+    /// Their bytes.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub bytes: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
@@ -57,15 +65,17 @@ fn is_zero(number: &u64) -> bool {
 
 async fn run(call: Call) -> Result<(), RpcError> {
     let cids = call.request.cid_text()?;
-    let name = call.request.text("name").map(str::to_owned);
-    super::check_name(name.as_deref().unwrap_or(""))?;
-    let mut pins = Vec::new();
+    let name = call.request.text("name").unwrap_or("").to_owned();
+    super::check_name(&name)?;
+    let expire_in = call.request.text("expire-in").map(expiry_of).transpose()?;
+    let mut roots = Vec::new();
     for argument in call.request.arguments() {
-        let cid = call.resolve_cid(argument).await?;
-        pin_one(&call, &cid, name.clone()).await.map_err(|error| error.about("pin"))?;
-        pins.push(cids.of(&cid));
+        roots.push(call.resolve_cid(argument).await?);
     }
-    let answer = PinAddAnswer { pins, progress: 0 };
+    let options = PinOptions { recursive: call.request.flag("recursive"), name, expire_in };
+    pin_all(&call, &roots, options).await.map_err(|error| error.about("pin"))?;
+    let pins = roots.iter().map(|cid| cids.of(cid)).collect();
+    let answer = PinAddAnswer { pins, ..PinAddAnswer::default() };
     if call.request.flag("progress") {
         call.out.event(&answer).await
     } else {
@@ -73,23 +83,31 @@ async fn run(call: Call) -> Result<(), RpcError> {
     }
 }
 
-async fn pin_one(
-    call: &Call,
-    cid: &cairn_block::Cid,
-    name: Option<String>,
-) -> Result<(), RpcError> {
+/// Reads a duration; days may stand alone (`30d`).
+fn expiry_of(text: &str) -> Result<Duration, RpcError> {
+    let days = || {
+        let days: u64 = text.strip_suffix('d')?.parse().ok()?;
+        Some(Duration::from_secs(days.checked_mul(24 * 3600)?))
+    };
+    let wrong = || RpcError::request(format!("option \"expire-in\": invalid duration {text:?}"));
+    duration_of(text).or_else(days).ok_or_else(wrong)
+}
+
+async fn pin_all(call: &Call, roots: &[Cid], options: PinOptions) -> Result<(), RpcError> {
     let node = call.node()?;
-    let recursive = call.request.flag("recursive");
     if !call.request.flag("progress") {
-        let pinned = node.pin_add(cid, recursive, name, None).await;
+        let pinned = node.pin_add_many(roots, options, None).await;
         return pinned.map_err(|error| RpcError::of(&error));
     }
-    let (sender, progress) = watch::channel(0);
-    let mut work = pin!(node.pin_add(cid, recursive, name, Some(sender)));
+    let (sender, progress) = watch::channel(PinProgress::default());
+    let mut work = pin!(node.pin_add_many(roots, options, Some(sender)));
     loop {
         let done = timeout(PROGRESS_PERIOD, work.as_mut()).await;
-        let so_far = PinAddAnswer { pins: Vec::new(), progress: *progress.borrow() };
-        call.out.event(&so_far).await?;
+        let PinProgress { block_count: progress, len: bytes, .. } = *progress.borrow();
+        let is_new = done.is_err() || progress > 0;
+        if is_new && !matches!(done, Ok(Err(_))) {
+            call.out.event(&PinAddAnswer { progress, bytes, ..PinAddAnswer::default() }).await?;
+        }
         if let Ok(result) = done {
             return result.map_err(|error| RpcError::of(&error));
         }

@@ -3,12 +3,14 @@
 use crate::{
     Call, RpcError,
     command::{Argument, Command, Opt},
-    text::{CidText, each, escape},
+    text::{CidText, each, escape, utc},
 };
-use cairn_node::{PinEntry, PinFilter, PinState};
+use cairn_block::Cid;
+use cairn_node::{PinFilter, PinState};
 use futures::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::time::SystemTime;
 
 /// Most pins of an answer that is not streamed.
 pub(crate) const PINS_MAX: usize = 8 * 1024 * 1024;
@@ -27,6 +29,7 @@ pub(crate) const COMMAND: Command = Command {
         Opt::text("name", "Only pins whose names contain this; implies --names").or(&["n"]),
         Opt::flag("stream", "Print pins as they are found").or(&["s"]),
         Opt::flag("names", "Print names, too"),
+        Opt::flag("expires", "Print when pins end, too"),
     ],
     run: Some(|call| Box::pin(run(call))),
     text: Some(|request| {
@@ -34,15 +37,24 @@ pub(crate) const COMMAND: Command = Command {
             let all = answer.keys.unwrap_or_default();
             let whole = all.iter().map(|(cid, kind)| {
                 let field = |name: &str| kind[name].as_str().unwrap_or("").to_owned();
-                One { cid: cid.clone(), name: field("Name"), kind: field("Type") }
+                let (name, kind, expires) = (field("Name"), field("Type"), field("Expires"));
+                One { cid: cid.clone(), name, kind, expires }
             });
-            let one = One { cid: answer.cid, name: answer.name, kind: answer.kind };
+            let Listed { cid, name, kind, expires, .. } = answer;
+            let one = One { cid, name, kind, expires };
             for pin in whole.chain(Some(one).filter(|one| !one.cid.is_empty())) {
-                match (request.flag("quiet"), pin.name.is_empty()) {
-                    (true, _) => text.line(pin.cid),
-                    (_, true) => text.line(format_args!("{} {}", pin.cid, pin.kind)),
-                    _ => text.line(format_args!("{} {} {}", pin.cid, pin.kind, escape(&pin.name))),
+                if request.flag("quiet") {
+                    text.line(pin.cid);
+                    continue;
                 }
+                text.write(format_args!("{} {}", pin.cid, pin.kind));
+                if !pin.name.is_empty() {
+                    text.write(format_args!(" {}", escape(&pin.name)));
+                }
+                if !pin.expires.is_empty() {
+                    text.write(format_args!(" (until {})", pin.expires));
+                }
+                text.write('\n');
             }
         })
     }),
@@ -61,6 +73,9 @@ pub(crate) struct One {
     /// `recursive`, `direct` or `indirect`.
     #[serde(rename = "Type")]
     pub kind: String,
+    /// When it ends, if that was asked for.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub expires: String,
 }
 
 /// All pins of a whole answer.
@@ -81,6 +96,7 @@ struct Listed {
     name: String,
     #[serde(rename = "Type")]
     kind: String,
+    expires: String,
 }
 
 async fn run(call: Call) -> Result<(), RpcError> {
@@ -93,16 +109,20 @@ async fn run(call: Call) -> Result<(), RpcError> {
         cids: request.cid_text()?,
         stream: request.flag("stream"),
         names: request.flag("names") || !wanted.is_empty(),
+        expires: request.flag("expires"),
         keys: Map::new(),
+        lines: Vec::new(),
     };
     if request.arguments().is_empty() {
-        let mut pins = call.node()?.pin_ls(filter);
-        while let Some(pin) = pins.next().await {
-            let pin = pin.map_err(|error| RpcError::of(&error))?;
-            if wanted.is_empty() || pin.name.contains(&wanted) {
-                let kind = kind_of(&pin, sink.cids, false);
-                sink.put(pin, kind).await?;
+        let mut pages = call.node()?.pin_pages(filter);
+        while let Some(page) = pages.next().await {
+            for pin in page.map_err(|error| RpcError::of(&error))? {
+                if wanted.is_empty() || pin.name.contains(&wanted) {
+                    let kind = kind_text(&pin.state, sink.cids, false);
+                    sink.put(&pin.cid, (pin.name, pin.expires), kind)?;
+                }
             }
+            sink.flush().await?;
         }
     } else {
         named(&call, filter, &mut sink).await?;
@@ -131,10 +151,10 @@ async fn named(call: &Call, filter: PinFilter, sink: &mut Sink<'_>) -> Result<()
         }
         let pin = node.pin_get(&cid).await.map_err(|error| RpcError::of(&error))?;
         let kind = kind_text(&state, sink.cids, true);
-        let name = pin.map(|pin| pin.name).unwrap_or_default();
-        sink.put_named(sink.cids.of(&cid), name, kind).await?;
+        let own = pin.map(|pin| (pin.name, pin.expires)).unwrap_or_default();
+        sink.put(&cid, own, kind)?;
     }
-    Ok(())
+    sink.flush().await
 }
 
 /// Where pins go: into the stream, or into one object.
@@ -143,29 +163,42 @@ struct Sink<'a> {
     cids: CidText,
     stream: bool,
     names: bool,
+    expires: bool,
     keys: Map<String, Value>,
+    /// Answers that wait to be sent together.
+    lines: Vec<u8>,
 }
 
 impl Sink<'_> {
-    async fn put(&mut self, pin: PinEntry, kind: String) -> Result<(), RpcError> {
-        self.put_named(self.cids.of(&pin.cid), pin.name, kind).await
-    }
-
-    async fn put_named(&mut self, cid: String, name: String, kind: String) -> Result<(), RpcError> {
+    fn put(
+        &mut self,
+        cid: &Cid,
+        (name, expires): (String, Option<SystemTime>),
+        kind: String,
+    ) -> Result<(), RpcError> {
+        let cid = self.cids.of(cid);
         let name = if self.names { name } else { String::new() };
+        let expires = expires.filter(|_| self.expires).map(utc).unwrap_or_default();
         if self.stream {
-            return self.call.out.event(&One { cid, name, kind }).await;
+            let one = One { cid, name, kind, expires };
+            serde_json::to_writer(&mut self.lines, &one)?;
+            self.lines.push(b'\n');
+            return Ok(());
         }
         if self.keys.len() == PINS_MAX {
             return Err(RpcError::failed(format!("over {PINS_MAX} pins: use --stream")));
         }
-        self.keys.insert(cid, serde_json::json!({ "Type": kind, "Name": name }));
+        let mut fields = serde_json::json!({ "Type": kind, "Name": name });
+        if !expires.is_empty() {
+            fields["Expires"] = expires.into();
+        }
+        self.keys.insert(cid, fields);
         Ok(())
     }
-}
 
-fn kind_of(pin: &PinEntry, cids: CidText, via: bool) -> String {
-    kind_text(&pin.state, cids, via)
+    async fn flush(&mut self) -> Result<(), RpcError> {
+        self.call.out.events(std::mem::take(&mut self.lines)).await
+    }
 }
 
 fn kind_text(state: &PinState, cids: CidText, with_via: bool) -> String {

@@ -17,7 +17,8 @@ pub(crate) const COMMAND: Command = Command {
     ..Command::BASE
 };
 
-async fn run(call: Call) -> Result<(), RpcError> {
+/// Lists the blocks.
+pub(in crate::commands) async fn run(call: Call) -> Result<(), RpcError> {
     let cids = call.request.cid_text()?;
     let store = call.node()?.store().clone();
     let mut listing = Some(store.list());
