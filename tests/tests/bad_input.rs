@@ -1,6 +1,6 @@
 //! Bad input and bad luck: a clear failure that names the object, and nothing lost or wrong.
 
-use cairn_tests::{Daemon, Home, Outcome, hostile, http, say_skipped, tree};
+use cairn_tests::{Home, Outcome, hostile, http, tree};
 use std::{
     ffi::OsStr,
     fs,
@@ -13,9 +13,6 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
 };
-
-/// Size of the disk that [`on_small_disk`] makes.
-const SMALL_DISK: &str = "32m";
 
 fn add(home: &Home, path: &Path) -> Outcome {
     home.run(["add", "-Q", "-r", "-H"].map(OsStr::new).into_iter().chain([path.as_os_str()]))
@@ -281,64 +278,6 @@ fn give(path: &Path, user: u32) {
             give(&entry.expect("a folder can be read").path(), user);
         }
     }
-}
-
-/// Starts a daemon whose repository lies on a small disk of its own; `None` where that is not
-/// allowed. The disk is seen by the daemon only, so it goes away with it.
-fn on_small_disk(home: &Home) -> Option<Daemon> {
-    let options = if rustix::process::getuid().is_root() { "-m" } else { "-rm" };
-    let mut mount = Command::new("unshare");
-    mount.args([options, "mount", "-t", "tmpfs", "none", "/mnt"]);
-    if !mount.output().is_ok_and(|output| output.status.success()) {
-        return None;
-    }
-    let seed = home.path("seed");
-    fs::rename(home.repo(), &seed).expect("a folder can be renamed");
-    fs::create_dir(home.repo()).expect("a folder can be made");
-    let mut command = home.command_of(Path::new("unshare"));
-    let script =
-        "mount -t tmpfs -o size=\"$0\" none \"$1\" && cp -a \"$2/.\" \"$1\" && exec \"$3\" daemon";
-    command.args([options, "sh", "-c", script, SMALL_DISK]);
-    command.args([home.repo(), seed, cairn_tests::binary()]);
-    Some(Daemon::start(&mut command))
-}
-
-#[test]
-fn a_full_disk_stops_writes_and_nothing_else() {
-    let home = Home::new();
-    let Some(daemon) = on_small_disk(&home) else {
-        return say_skipped("this machine does not allow a mount, so no disk can be full");
-    };
-    let post = |bytes: &[u8]| http::post_file(daemon.api, "/api/v0/add?progress=false", "f", bytes);
-    let hash = |text: &str| {
-        let value: serde_json::Value = serde_json::from_str(text.trim()).expect("JSON");
-        value["Hash"].as_str().expect("a CID").to_owned()
-    };
-    let mut random = tree::Random::new(86);
-    let small = random.bytes(300_000);
-    let kept = hash(&post(&small).text());
-
-    let large = random.bytes(40_000_000);
-    let refused = post(&large);
-    let told = format!("{}{:?}", refused.text(), refused.trailers).to_lowercase();
-    let failed = refused.status != 200 || !refused.whole || !refused.trailers.is_empty();
-    assert!(failed && !told.contains("\"hash\""), "{} {told}", refused.status);
-    assert!(!refused.whole || told.contains("space"), "{told}");
-    let read = http::post(daemon.api, &format!("/api/v0/cat?arg={kept}"));
-    assert!(read.body == small, "what was there can still be read");
-
-    // Fill the rest by hand, then make room: writes go on without a restart.
-    let disk = PathBuf::from(format!("/proc/{}/root", daemon.id()));
-    let filler = disk.join(home.repo().strip_prefix("/").expect("absolute")).join("filler");
-    let mut file = fs::File::create(&filler).expect("the disk can be reached");
-    while file.write_all(&[1; 4096]).is_ok() {}
-    drop(file);
-    assert!(!post(&random.bytes(2_000_000)).text().contains("\"Hash\""), "the disk is full");
-    fs::remove_file(&filler).expect("a file can be removed");
-    let after = random.bytes(300_000);
-    let cid = hash(&post(&after).text());
-    assert_eq!(http::post(daemon.api, &format!("/api/v0/cat?arg={cid}")).body, after);
-    assert_eq!(daemon.stop().code(), Some(0));
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub(crate) const FRESH_COUNT: usize = 4;
 /// Names of small values.
 const NAME_COUNT: usize = 6;
 
-/// One operation; blocks are numbers below [`BLOCK_COUNT`].
+/// One operation; blocks are numbers below `BLOCK_COUNT`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Op {
     /// Appends these blocks in one call.
