@@ -10,6 +10,7 @@
 mod answer;
 mod connections;
 mod receive;
+mod recent;
 
 use super::{
     Awaited,
@@ -27,6 +28,7 @@ use connections::Connections;
 use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use libp2p::swarm::ConnectionId;
 use receive::Receiving;
+use recent::Recent;
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
@@ -139,6 +141,7 @@ pub(crate) fn start<S: BlockStore + Clone + 'static>(
         server: Server::new(Arc::clone(&awaited)),
         connections: Connections::default(),
         receiving: Receiving::default(),
+        recent: Recent::default(),
         fetches: HashMap::new(),
         closing: FuturesUnordered::new(),
         answers: 0,
@@ -188,6 +191,7 @@ struct Engine<S> {
     server: Server,
     connections: Connections,
     receiving: Receiving,
+    recent: Recent,
     fetches: HashMap<u64, mpsc::Sender<Arrival>>,
     closing: FuturesUnordered<BoxFuture<'static, Closed>>,
     /// Turns being looked up.
@@ -204,7 +208,7 @@ impl<S: BlockStore + Clone + 'static> Engine<S> {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let is_idle = self.client.is_idle();
+            let is_idle = self.client.is_idle() && self.recent.is_empty();
             let input = tokio::select! {
                 Some(done) = inputs.done.recv() => Input::Done(done),
                 Some(closed) = self.closing.next() => Input::Closed(closed),
@@ -244,7 +248,11 @@ impl<S: BlockStore + Clone + 'static> Engine<S> {
                 self.client.cancel(fetch);
             }
             Input::Arrived(hashes) => hashes.iter().for_each(|hash| self.server.arrived(hash)),
-            Input::Tick => self.client.tick(self.clock.monotonic()),
+            Input::Tick => {
+                let now = self.clock.monotonic();
+                self.recent.tick(now);
+                self.client.tick(now);
+            }
             Input::End => {}
         }
     }
@@ -273,7 +281,11 @@ impl<S: BlockStore + Clone + 'static> Engine<S> {
         }
         let now = self.clock.monotonic();
         for (place, cid) in cids {
-            self.client.want(Waiter { fetch, place, cid, session }, now);
+            match self.recent.get(cid.multihash()) {
+                // It has room for an answer to every CID; nobody may wait for it any more.
+                Some(block) => drop(answers.try_send((place, block.clone().rename(cid)))),
+                None => self.client.want(Waiter { fetch, place, cid, session }, now),
+            }
         }
         if self.fetches.insert(fetch, answers.clone()).is_none() {
             let closed = async move {

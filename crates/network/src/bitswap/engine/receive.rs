@@ -127,6 +127,7 @@ impl<S: BlockStore + Clone + 'static> Engine<S> {
                 if self.serve {
                     self.server.offer(block);
                 }
+                self.recent.insert(block, self.clock.monotonic());
                 for waiter in waiters {
                     let renamed = block.clone().rename(waiter.cid);
                     if let Some(answers) = self.fetches.get(&waiter.fetch)
