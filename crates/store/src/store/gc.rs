@@ -23,7 +23,7 @@ mod tests;
 
 use super::{
     Fault, Inner, Store,
-    index::{Fingerprint, Garbled, Hold, Index, Place},
+    index::{Garbled, Hold, Index},
     writer::Writer,
 };
 use crate::StoreError;
@@ -118,13 +118,6 @@ pub trait SweepObserver {
 
     /// Whether to go on; asked between batches.
     fn goes_on(&self) -> bool;
-}
-
-/// An entry as a pass over the index found it.
-#[derive(Debug, Clone, Copy)]
-struct Entry {
-    place: Place,
-    fingerprint: Fingerprint,
 }
 
 impl Store {

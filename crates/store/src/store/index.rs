@@ -95,6 +95,27 @@ pub(crate) struct Found {
     pub(crate) place: Place,
 }
 
+/// An entry as a pass over the table saw it; it may be gone or changed by now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) place: Place,
+}
+
+impl Entry {
+    /// Where the entry stands in the table now, if it is still there.
+    pub(crate) fn found(self, index: &Index) -> Result<Option<Found>, Garbled> {
+        let mut after = None;
+        while let Some(found) = index.find(self.fingerprint, after)? {
+            if found.place == self.place {
+                return Ok(Some(found));
+            }
+            after = Some(found.slot);
+        }
+        Ok(None)
+    }
+}
+
 /// A page's check failed: the table must be rebuilt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Garbled;
@@ -276,17 +297,20 @@ impl Index {
         Ok(None)
     }
 
-    /// Shows every entry to `visit`: its fingerprint and where it points, in no order.
+    /// Shows every entry to `visit`, with its slot, in no order.
+    ///
+    /// Entries that come, go or move meanwhile may be shown as they were or as they are.
     pub(crate) fn each_entry(
         &self,
-        mut visit: impl FnMut(Fingerprint, Place) -> Result<(), Fault>,
+        mut visit: impl FnMut(Entry, u64) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         for slot in 0..self.slot_count {
             self.check_page(slot / ENTRY_COUNT)?;
             let [print, place] = page::entry(self.map.words(), slot);
             let place = place.load(Ordering::Acquire);
             if place > PLACE_DELETED {
-                visit(Fingerprint(print.load(Ordering::Relaxed)), Place(place))?;
+                let fingerprint = Fingerprint(print.load(Ordering::Relaxed));
+                visit(Entry { fingerprint, place: Place(place) }, slot)?;
             }
         }
         Ok(())

@@ -9,7 +9,7 @@
 
 use super::{
     Fault, Inner,
-    index::{Index, Place},
+    index::{Entry, Index, Place},
     record::{Record, RecordKind},
     scan::{Item, Scan},
     segment::Opened,
@@ -70,15 +70,8 @@ impl List {
 }
 
 fn points_at(index: &Index, hash: &Multihash, place: Place) -> Result<bool, Fault> {
-    let fingerprint = index.fingerprint(hash);
-    let mut after = None;
-    while let Some(found) = index.find(fingerprint, after)? {
-        if found.place == place {
-            return Ok(true);
-        }
-        after = Some(found.slot);
-    }
-    Ok(false)
+    let entry = Entry { fingerprint: index.fingerprint(hash), place };
+    Ok(entry.found(index)?.is_some())
 }
 
 impl Iterator for List {

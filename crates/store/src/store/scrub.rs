@@ -14,14 +14,13 @@ mod lost;
 
 use super::{
     Fault, Inner,
-    index::{Found, Index, Place},
+    index::{Entry, Found, Index, Place},
     record::{BLOCK_RECORD_LEN_MAX, RECORD_HEADER_LEN_MAX, RECORD_MAGIC, Record, RecordKind},
     segment::{Opened, Segment},
 };
 use crate::StoreError;
 use bytes::Bytes;
 use cairn_block::{Block, BlockError, Cid, Multihash, codec};
-use lost::Lost;
 use std::{collections::VecDeque, fmt, ops::Range, path::PathBuf, sync::Arc};
 
 /// Bytes read and hashed in one step (4 MiB).
@@ -65,7 +64,7 @@ pub struct Corrupt {
     pub offset: u64,
     /// Its bytes, where only the header around them was damaged.
     pub salvaged: Option<Block>,
-    lost: Lost,
+    lost: Entry,
 }
 
 /// What is wrong with a block.
@@ -103,7 +102,7 @@ pub struct Scrub {
     packs: Option<VecDeque<Pack>>,
     walk: Option<Walk>,
     /// Entries of the index without a whole record, still to be looked at.
-    lost: VecDeque<Lost>,
+    lost: VecDeque<Entry>,
     total_len: u64,
     done_len: u64,
     swept: bool,
@@ -322,7 +321,7 @@ impl Inner {
                     self.forget_corrupt(place);
                 }
                 Err(BlockError::Corrupt { .. }) => {
-                    let lost = Lost { fingerprint: index.fingerprint(&read.hash), place };
+                    let lost = Entry { fingerprint: index.fingerprint(&read.hash), place };
                     // It may have been moved or deleted while it was read.
                     if self.with_index(|index| Ok(lost.found(index)?.is_some()))? {
                         self.note_corrupt(place, &read.hash);
@@ -391,7 +390,7 @@ impl Walk {
     }
 
     /// Reports a block whose record is whole and whose bytes are not.
-    fn corrupt(&self, lost: Lost, hash: Multihash) -> Corrupt {
+    fn corrupt(&self, lost: Entry, hash: Multihash) -> Corrupt {
         let offset = lost.place.offset();
         let end = offset + lost.place.len_bound();
         let hit = |range: &Range<u64>| range.start < end && offset < range.end;
@@ -414,7 +413,7 @@ fn counting(
             continue;
         }
         let place = Place::new(walk.segment.id.number, *offset, record.len());
-        let lost = Lost { fingerprint: index.fingerprint(&record.hash), place };
+        let lost = Entry { fingerprint: index.fingerprint(&record.hash), place };
         if let Some(found) = lost.found(index)? {
             reads.push(Read { found, hash: record.hash.clone(), data: data.clone() });
         }

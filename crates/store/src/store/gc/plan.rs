@@ -6,11 +6,12 @@
 //! Invariant: memory is one pass's entries, [`ENTRY_COUNT_MAX`] or those of one pack.
 //! Not here: how (`vacate.rs`, `retire.rs`).
 
-use super::{Entry, SweepObserver, Swept, retire, vacate};
+use super::{SweepObserver, Swept, retire, vacate};
 use crate::{
     StoreError,
     store::{
-        Fault, Inner,
+        Inner,
+        index::Entry,
         record::SEGMENT_HEADER_LEN,
         segment::{Opened, Segment},
     },
@@ -80,8 +81,9 @@ struct Job {
 
 /// See [`super::Collection::sweep`].
 pub(super) fn sweep(inner: &Inner, observer: &mut dyn SweepObserver) -> Result<Swept, StoreError> {
-    let current = close_current(inner)?;
-    let mut jobs = plan(inner, current)?;
+    let tallies = tallies(inner)?;
+    let current = close_current(inner, &tallies)?;
+    let mut jobs = plan(inner, tallies, current)?;
     jobs.sort_by_key(|job| (job.fate, job.tally.kept_len));
     let mut swept = Swept::default();
     let mut jobs = jobs.into_iter().peekable();
@@ -142,24 +144,25 @@ fn has_room(inner: &Inner, len: u64) -> Result<bool, StoreError> {
 fn tallies(inner: &Inner) -> Result<HashMap<u32, Tally>, StoreError> {
     inner.with_index(|index| {
         let mut tallies: HashMap<u32, Tally> = HashMap::new();
-        index.scan(|_, found| {
-            let tally = tallies.entry(found.place.segment()).or_default();
-            if index.is_kept(found.slot) {
+        index.each_entry(|entry, slot| {
+            let tally = tallies.entry(entry.place.segment()).or_default();
+            if index.is_kept(slot) {
                 tally.kept_count += 1;
-                tally.kept_len += found.place.len_bound() - LEN_BOUND_EXCESS;
+                tally.kept_len += entry.place.len_bound() - LEN_BOUND_EXCESS;
             } else {
                 tally.dead_count += 1;
             }
+            Ok(())
         })?;
         Ok(tallies)
     })
 }
 
 /// Begins a new pack if the current one has much garbage; returns the number of the current one.
-fn close_current(inner: &Inner) -> Result<u32, StoreError> {
+fn close_current(inner: &Inner, tallies: &HashMap<u32, Tally>) -> Result<u32, StoreError> {
     let Some(number) = inner.writer().number() else { return Ok(u32::MAX) };
     let Opened::Whole(segment) = inner.segments.open(number)? else { return Ok(number) };
-    let mut tally = tallies(inner)?.remove(&number).unwrap_or_default();
+    let mut tally = tallies.get(&number).copied().unwrap_or_default();
     tally.len = content_len(&segment)?;
     let worth = tally.garbage_len() >= WORTH_CLOSING_LEN && tally.is_worth_copying()
         || tally.garbage_len() > 0 && tally.kept_count == 0;
@@ -187,8 +190,11 @@ fn content_len(segment: &Segment) -> Result<u64, StoreError> {
 }
 
 /// The packs that something is to be done about; in the current one, garbage is only retired.
-fn plan(inner: &Inner, current: u32) -> Result<Vec<Job>, StoreError> {
-    let mut tallies = tallies(inner)?;
+fn plan(
+    inner: &Inner,
+    mut tallies: HashMap<u32, Tally>,
+    current: u32,
+) -> Result<Vec<Job>, StoreError> {
     let mut jobs = Vec::new();
     for number in inner.segments.numbers()?.into_iter().filter(|number| *number <= current) {
         let Opened::Whole(segment) = inner.segments.open(number)? else { continue };
@@ -215,12 +221,13 @@ fn gather(inner: &Inner, jobs: &[Job]) -> Result<BTreeMap<u32, Vec<Entry>>, Stor
         for job in jobs {
             entries.insert(job.segment.id.number, Vec::new());
         }
-        index.scan(|fingerprint, found| {
-            if let Some(entries) = entries.get_mut(&found.place.segment()) {
-                entries.push(Entry { place: found.place, fingerprint });
+        index.each_entry(|entry, _slot| {
+            if let Some(entries) = entries.get_mut(&entry.place.segment()) {
+                entries.push(entry);
             }
+            Ok(())
         })?;
-        Ok::<_, Fault>(entries)
+        Ok(entries)
     })?;
     for entries in entries.values_mut() {
         entries.sort_unstable_by_key(|entry| entry.place);

@@ -8,10 +8,15 @@
 //! what they read only if the entry is still there after they read it (`read.rs`).
 //! Not here: which packs (`plan.rs`).
 
-use super::{CHUNK_COUNT, Entry, SweepObserver, Swept, headers::Headers};
+use super::{CHUNK_COUNT, SweepObserver, Swept, headers::Headers};
 use crate::{
     StoreError,
-    store::{Inner, index::Place, record::Record, segment::Segment},
+    store::{
+        Inner,
+        index::{Entry, Place},
+        record::Record,
+        segment::Segment,
+    },
 };
 use cairn_block::Multihash;
 use std::sync::Arc;
@@ -66,7 +71,7 @@ pub(super) fn run(
 /// A first look, without the writer lock.
 fn is_dead(inner: &Inner, entry: Entry) -> Result<bool, StoreError> {
     inner.with_index(|index| {
-        let found = index.find_at(entry.fingerprint, entry.place)?;
+        let found = entry.found(index)?;
         Ok(found.is_some_and(|found| !index.is_kept(found.slot)))
     })
 }
@@ -80,8 +85,7 @@ fn retire(inner: &Inner, dead: Vec<(Entry, Record)>) -> Result<Vec<(Place, Recor
     inner.writable()?;
     let mut still = Vec::with_capacity(dead.len());
     for (entry, record) in dead {
-        let found =
-            inner.look_locked(&writer, |index| index.find_at(entry.fingerprint, entry.place))?;
+        let found = inner.look_locked(&writer, |index| entry.found(index))?;
         if found.is_some_and(|found| !inner.index().is_kept(found.slot)) {
             still.push((entry, record));
         }
@@ -93,8 +97,7 @@ fn retire(inner: &Inner, dead: Vec<(Entry, Record)>) -> Result<Vec<(Place, Recor
     inner.settle(inner.append_tombstones(&inner.index(), &mut writer, &hashes))?;
     let mut retired = Vec::with_capacity(still.len());
     for (entry, record) in still {
-        let found =
-            inner.look_locked(&writer, |index| index.find_at(entry.fingerprint, entry.place))?;
+        let found = inner.look_locked(&writer, |index| entry.found(index))?;
         if let Some(found) = found {
             inner.index().remove(found.slot);
             inner.forget_corrupt(entry.place);

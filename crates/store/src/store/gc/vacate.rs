@@ -6,12 +6,12 @@
 //! packs before it may hold what they deleted.
 //! Not here: which packs (`plan.rs`).
 
-use super::{CHUNK_COUNT, Entry, SweepObserver, Swept, headers::Headers};
+use super::{CHUNK_COUNT, SweepObserver, Swept, headers::Headers};
 use crate::{
     StoreError,
     store::{
         Fault, Inner,
-        index::{Index, Place},
+        index::{Entry, Index, Place},
         record::{Record, RecordKind, SEGMENT_HEADER_LEN},
         scan::{Item, Scan},
         segment::{Opened, Segment},
@@ -95,8 +95,7 @@ fn forget_dead(
     let index = inner.index();
     writer.note_dirty(&index)?;
     for &entry in chunk {
-        let found =
-            inner.look_locked(&writer, |index| index.find_at(entry.fingerprint, entry.place))?;
+        let found = inner.look_locked(&writer, |index| entry.found(index))?;
         let Some(found) = found else { continue };
         let index = inner.index();
         if index.is_kept(found.slot) {
@@ -131,8 +130,7 @@ fn move_some<'a>(
     for chunk in moves.chunks(CHUNK_COUNT) {
         let writer = inner.writer();
         for Move { entry, to } in chunk {
-            let found = inner
-                .look_locked(&writer, |index| index.find_at(entry.fingerprint, entry.place))?;
+            let found = inner.look_locked(&writer, |index| entry.found(index))?;
             // Without one it was deleted or replaced meanwhile, in a record after the copy.
             let Some(found) = found else { continue };
             inner.move_corrupt(entry.place, *to);
@@ -187,8 +185,7 @@ fn copy(inner: &Inner, live: Vec<Live>, moves: &mut Vec<Move>) -> Result<(), Sto
     inner.writable()?;
     let mut still = Vec::with_capacity(live.len());
     for live in live {
-        let Entry { fingerprint, place } = live.entry;
-        if inner.look_locked(&writer, |index| index.find_at(fingerprint, place))?.is_some() {
+        if inner.look_locked(&writer, |index| live.entry.found(index))?.is_some() {
             still.push(live);
         }
     }
@@ -255,7 +252,10 @@ fn empty(inner: &Inner, segment: &Arc<Segment>, swept: &mut Swept) -> Result<(),
     // Nothing is added to a pack that is not the current one, so nobody needs to wait for this.
     let unused = inner.with_index(|index| {
         let mut used = false;
-        index.scan(|_, found| used |= found.place.segment() == number)?;
+        index.each_entry(|entry, _slot| {
+            used |= entry.place.segment() == number;
+            Ok(())
+        })?;
         Ok(!used)
     })?;
     if !unused {

@@ -8,8 +8,7 @@
 //! bit; a doubt (two blocks of one fingerprint, a table made anew) keeps an entry.
 //! Not here: leases and the collection itself (`gc.rs`).
 
-use super::{Fingerprint, Found, Garbled, Index, PLACE_DELETED, Place, page};
-use std::sync::atomic::Ordering;
+use super::{Fingerprint, Garbled, Index};
 
 /// What earlier touches mean for the collection that begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,37 +74,5 @@ impl Index {
     /// Whether an entry has to stay.
     pub(crate) fn is_kept(&self, slot: u64) -> bool {
         self.marked.get(slot) || self.touched.get(slot) || self.held.get(slot)
-    }
-
-    /// Shows every entry: its fingerprint, and where it was found.
-    ///
-    /// Entries that come, go or move meanwhile may be shown as they were or as they are.
-    pub(crate) fn scan(&self, mut see: impl FnMut(Fingerprint, Found)) -> Result<(), Garbled> {
-        for slot in 0..self.slot_count {
-            self.check_page(slot / page::ENTRY_COUNT)?;
-            let [print, place] = page::entry(self.map.words(), slot);
-            let place = place.load(Ordering::Acquire);
-            if place > PLACE_DELETED {
-                let print = Fingerprint(print.load(Ordering::Relaxed));
-                see(print, Found { slot, place: Place(place) });
-            }
-        }
-        Ok(())
-    }
-
-    /// The entry of this fingerprint that points at `place`, if there still is one.
-    pub(crate) fn find_at(
-        &self,
-        fingerprint: Fingerprint,
-        place: Place,
-    ) -> Result<Option<Found>, Garbled> {
-        let mut after = None;
-        while let Some(found) = self.find(fingerprint, after)? {
-            if found.place == place {
-                return Ok(Some(found));
-            }
-            after = Some(found.slot);
-        }
-        Ok(None)
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     StoreError,
     store::{
         Inner,
-        index::{Fingerprint, Found, Garbled, Index, Place},
+        index::{Entry, Place},
         record::{RECORD_PREFIX_LEN, Record},
         segment::{Opened, Segment},
     },
@@ -30,36 +30,15 @@ use std::{
 /// Most entries of one search that are remembered; the next scrub finds the others.
 const LOST_COUNT_MAX: usize = 1024 * 1024;
 
-/// An entry of the index.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::store) struct Lost {
-    pub(in crate::store) fingerprint: Fingerprint,
-    pub(in crate::store) place: Place,
-}
-
-impl Lost {
-    /// The entry as it stands in the index now, if it is still there.
-    pub(in crate::store) fn found(self, index: &Index) -> Result<Option<Found>, Garbled> {
-        let mut after = None;
-        while let Some(found) = index.find(self.fingerprint, after)? {
-            if found.place == self.place {
-                return Ok(Some(found));
-            }
-            after = Some(found.slot);
-        }
-        Ok(None)
-    }
-}
-
 impl Corrupt {
-    pub(in crate::store) fn entry(&self) -> Lost {
+    pub(in crate::store) fn entry(&self) -> Entry {
         self.lost
     }
 }
 
 impl Inner {
     /// The entries that point into the gaps of a walk, in order.
-    pub(super) fn lost_in(&self, walk: &Walk) -> Result<VecDeque<Lost>, StoreError> {
+    pub(super) fn lost_in(&self, walk: &Walk) -> Result<VecDeque<Entry>, StoreError> {
         let number = walk.segment.id.number;
         self.lost_where(|place| {
             let offset = place.offset();
@@ -70,7 +49,7 @@ impl Inner {
     }
 
     /// The entries whose pack is gone, has no header, or ends before them.
-    pub(super) fn lost_without_record(&self) -> Result<VecDeque<Lost>, StoreError> {
+    pub(super) fn lost_without_record(&self) -> Result<VecDeque<Entry>, StoreError> {
         let ends: RefCell<HashMap<u32, u64>> = RefCell::default();
         self.lost_where(|place| {
             let number = place.segment();
@@ -90,12 +69,12 @@ impl Inner {
     fn lost_where(
         &self,
         is_lost: impl Fn(Place) -> Result<bool, StoreError>,
-    ) -> Result<VecDeque<Lost>, StoreError> {
+    ) -> Result<VecDeque<Entry>, StoreError> {
         let mut lost = self.with_index(|index| {
             let mut lost = Vec::new();
-            index.each_entry(|fingerprint, place| {
-                if lost.len() < LOST_COUNT_MAX && is_lost(place)? {
-                    lost.push(Lost { fingerprint, place });
+            index.each_entry(|entry, _slot| {
+                if lost.len() < LOST_COUNT_MAX && is_lost(entry.place)? {
+                    lost.push(entry);
                 }
                 Ok(())
             })?;
@@ -108,7 +87,7 @@ impl Inner {
     /// Looks at what is left of some entries.
     pub(super) fn look_at_lost(
         &self,
-        lost: &mut VecDeque<Lost>,
+        lost: &mut VecDeque<Entry>,
         step: &mut ScrubStep,
     ) -> Result<(), StoreError> {
         while step.read_len < WINDOW_LEN
@@ -132,7 +111,7 @@ impl Inner {
     /// Finds out what an entry stood for; `next` is where the record after it may begin.
     fn remains(
         &self,
-        lost: Lost,
+        lost: Entry,
         next: Option<u64>,
         step: &mut ScrubStep,
     ) -> Result<Corrupt, StoreError> {
