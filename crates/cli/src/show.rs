@@ -10,7 +10,7 @@ pub(crate) mod bar;
 mod get;
 
 use crate::{Outputs, args::Globals, report::Failure};
-use cairn_rpc::{Output, PinAddAnswer, Render, Request, Text, answers_of, human_len};
+use cairn_rpc::{Output, PinAddAnswer, Render, Request, Text, VerifyAnswer, answers_of, human_len};
 use futures::{FutureExt as _, StreamExt as _};
 use std::{
     io::{BufWriter, IsTerminal as _, StdoutLock, Write as _},
@@ -147,9 +147,14 @@ impl<'a> Printer<'a> {
             return Ok(());
         };
         let mut text = Text::default();
-        let is_pin = self.request.command().path == "pin add";
+        let is_only_progress: fn(&[u8]) -> bool = match self.request.command().path {
+            "pin add" => pin_progress,
+            // Where nobody watches, the lines that count stand alone.
+            "repo verify" if !std::io::stdout().is_terminal() => verify_progress,
+            _ => |_| false,
+        };
         for answer in answers_of(json) {
-            if !(is_pin && pin_progress(answer)) {
+            if !is_only_progress(answer) {
                 render.answer(answer, &mut text)?;
             }
         }
@@ -186,4 +191,9 @@ fn pin_progress(json: &[u8]) -> bool {
     let (count, len) = (answer.progress, human_len(answer.bytes));
     write!(std::io::stderr(), "Fetched/Processed {count} nodes ({len})\r").unwrap_or(());
     true
+}
+
+/// Whether an answer only says how far a verification is.
+fn verify_progress(json: &[u8]) -> bool {
+    serde_json::from_slice::<VerifyAnswer>(json).is_ok_and(|answer| answer.msg.is_empty())
 }

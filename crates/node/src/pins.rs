@@ -126,8 +126,11 @@ impl Node {
         let is_recursive =
             |pin: &Option<Pin>| pin.as_ref().is_some_and(|pin| pin.kind == PinKind::Recursive);
         let pairs = || cids.iter().zip(&existing);
-        let new: Vec<Cid> =
-            pairs().filter(|(_, pin)| !is_recursive(pin)).map(|(cid, _)| cid.clone()).collect();
+        let (held, new): (Vec<_>, Vec<_>) = pairs().partition(|(_, pin)| is_recursive(pin));
+        let cids_of = |pairs: Vec<(&Cid, _)>| -> Vec<Cid> {
+            pairs.into_iter().map(|(cid, _)| cid.clone()).collect()
+        };
+        let (held, new) = (cids_of(held), cids_of(new));
         if recursive {
             self.complete(&new, progress).await?;
         } else {
@@ -144,8 +147,18 @@ impl Node {
         let expires = expire_in.and_then(|time| self.clock().now().checked_add(time));
         let pin = |cid: &Cid| Pin { cid: cid.clone(), kind, name: name.clone(), expires };
         let pinned: Vec<Pin> = cids.iter().map(pin).collect();
-        let pins = self.pins().clone();
-        Ok(blocking(move || pins.add(&pinned)).await?)
+        let commit = {
+            let (pins, held, pinned) = (self.pins().clone(), held.clone(), pinned.clone());
+            blocking(move || pins.update_while(&held, &pinned, &[])).await?
+        };
+        if commit.is_none() {
+            // A pin that was relied on is gone, and its blocks may be as well: look for them.
+            self.complete(&held, None).await?;
+            self.blocks(Fetch::Local).sync().await?;
+            let pins = self.pins().clone();
+            blocking(move || pins.add(&pinned)).await?;
+        }
+        Ok(())
     }
 
     /// Makes sure that everything below `roots` is here.

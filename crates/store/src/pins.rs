@@ -119,6 +119,21 @@ impl Pins {
     ///
     /// As [`Pins::add`].
     pub fn update(&self, add: &[Pin], remove: &[Cid]) -> Result<Vec<bool>, PinError> {
+        Ok(self.update_while(&[], add, remove)?.unwrap_or_default())
+    }
+
+    /// Like [`Pins::update`], if each of `pinned` is pinned recursively at that moment; answers
+    /// `None`, and does nothing, if one is not.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pins::add`].
+    pub fn update_while(
+        &self,
+        pinned: &[Cid],
+        add: &[Pin],
+        remove: &[Cid],
+    ) -> Result<Option<Vec<bool>>, PinError> {
         let mut entries = Vec::with_capacity(add.len());
         for pin in add {
             if pin.name.len() > PIN_NAME_LEN_MAX {
@@ -128,9 +143,22 @@ impl Pins {
             entries.push((key(&pin.cid), value(pin), expires));
         }
         let keys: Vec<Vec<u8>> = remove.iter().map(key).collect();
+        let pinned: Vec<Vec<u8>> = pinned.iter().map(key).collect();
+        let clock = self.clock.clone();
         let (sender, receiver) = mpsc::sync_channel(1);
         self.meta.commit(move |transaction| {
             let mut table = transaction.open_table(PINS)?;
+            let now = clock.now();
+            for key in &pinned {
+                let value = table.get(key.as_slice())?;
+                let pin = value.map(|value| decode(key, value.value())).transpose()?;
+                let lasts = |pin: Pin| pin.kind == PinKind::Recursive && !is_expired(&pin, now);
+                if !pin.is_some_and(lasts) {
+                    // There is room for the one answer, here as below.
+                    drop(sender.send(None));
+                    return Ok(());
+                }
+            }
             let mut removed = Vec::with_capacity(keys.len());
             for key in &keys {
                 removed.push(table.remove(key.as_slice())?.is_some());
@@ -144,7 +172,7 @@ impl Pins {
             };
             note_expiries(transaction, entries.iter().filter_map(expiring))?;
             // There is room for the one answer; nobody may be waiting for it any more.
-            drop(sender.send(removed));
+            drop(sender.send(Some(removed)));
             Ok(())
         })?;
         // A commit that succeeded has run the change.

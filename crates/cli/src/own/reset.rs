@@ -17,5 +17,10 @@ pub(crate) async fn run(globals: &Globals) -> Result<ExitCode, Failure> {
         writeln!(out, "the damaged metadata are in {} now", aside.display())?;
     }
     writeln!(out, "carried {} pins over", reset.pin_count)?;
+    writeln!(
+        out,
+        "Pin again what is missing from `cairn pin ls` before the next `cairn repo gc`: what is \
+         not pinned is garbage."
+    )?;
     Ok(ExitCode::SUCCESS)
 }

@@ -22,6 +22,7 @@ pub use answer::{Answer, Call, Emitter, Host, Output, StreamHead, answers_of, st
 pub use command::{Argument, ArgumentKind, Command, GLOBAL, Handler, Kind, Needs, Opt, Renderer};
 pub use commands::{
     COMMANDS, add::AddAnswer, find, pin::add::PinAddAnswer, repo::backup::BackupAnswer,
+    repo::verify::VerifyAnswer,
 };
 pub use error::{ErrorBody, Fault, RpcError};
 pub use request::{ARGUMENTS_MAX, Request, duration_of};

@@ -263,3 +263,25 @@ fn an_update_is_one_commit() {
     assert_eq!(removed, [true]);
     assert_eq!(pins.get_many(&[old.cid, new.cid.clone()]).unwrap(), [None, Some(new)]);
 }
+
+#[test]
+fn an_update_may_rest_on_pins_that_last() {
+    let meta = Meta::new(memory(), Path::new("/r/meta.redb").to_owned(), None);
+    let clock = Clock::manual(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000));
+    let pins = Pins::new(meta, clock.clone());
+    let ends = Some(clock.now() + Duration::from_secs(10));
+    let [old, direct] = [pin(1, PinKind::Recursive), pin(2, PinKind::Direct)];
+    let old = Pin { expires: ends, ..old };
+    let renewed = Pin { name: "renewed".to_owned(), expires: None, ..old.clone() };
+    let (cid, new) = (std::slice::from_ref(&old.cid), std::slice::from_ref(&renewed));
+    assert_eq!(pins.update_while(cid, new, &[]).unwrap(), None, "not pinned");
+    pins.add(&[old.clone(), direct.clone()]).unwrap();
+    assert_eq!(pins.update_while(&[direct.cid], new, &[]).unwrap(), None, "pinned alone");
+    assert_eq!(pins.get(&old.cid).unwrap(), Some(old.clone()));
+    clock.advance(Duration::from_secs(10));
+    assert_eq!(pins.update_while(cid, new, &[]).unwrap(), None, "over");
+    assert_eq!(pins.get(&old.cid).unwrap(), None);
+    pins.add(std::slice::from_ref(&Pin { expires: None, ..old.clone() })).unwrap();
+    assert_eq!(pins.update_while(cid, new, &[]).unwrap(), Some(vec![]));
+    assert_eq!(pins.get(&old.cid).unwrap(), Some(renewed));
+}

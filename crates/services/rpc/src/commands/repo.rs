@@ -5,7 +5,7 @@ pub(super) mod gc;
 pub(super) mod ls;
 pub(super) mod scrub;
 pub(super) mod stat;
-pub(super) mod verify;
+pub(crate) mod verify;
 pub(super) mod version;
 
 use crate::Command;

@@ -35,7 +35,7 @@ pub(crate) const COMMAND: Command = Command {
     ],
     run: Some(|call| Box::pin(run(call))),
     text: Some(|request| {
-        each(request, |_, answer: Answer, text| {
+        each(request, |_, answer: VerifyAnswer, text| {
             if answer.msg.is_empty() {
                 text.write(format_args!("{} blocks processed.\r", answer.progress));
             } else if answer.msg.len() < MESSAGE_LEN_MIN {
@@ -51,7 +51,7 @@ pub(crate) const COMMAND: Command = Command {
 /// A message, or how far it is.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub(crate) struct Answer {
+pub struct VerifyAnswer {
     /// What was found, or the summary.
     pub msg: String,
     /// Blocks looked at so far.
@@ -85,12 +85,12 @@ async fn run(call: Call) -> Result<(), RpcError> {
     while let Some(event) = events.next().await {
         match event.map_err(|error| RpcError::of(&error))? {
             VerifyEvent::Progress(progress) => {
-                call.out.event(&Answer { progress, ..Answer::default() }).await?;
+                call.out.event(&VerifyAnswer { progress, ..VerifyAnswer::default() }).await?;
             }
             VerifyEvent::Corrupt(finding) => {
                 counts.add(&finding);
                 let msg = message(&finding, cids);
-                call.out.event(&Answer { msg, ..Answer::default() }).await?;
+                call.out.event(&VerifyAnswer { msg, ..VerifyAnswer::default() }).await?;
             }
             _ => {}
         }
@@ -99,7 +99,7 @@ async fn run(call: Call) -> Result<(), RpcError> {
     if counts.is_failure(repair) {
         return Err(RpcError::failed(msg));
     }
-    call.out.event(&Answer { msg, ..Answer::default() }).await
+    call.out.event(&VerifyAnswer { msg, ..VerifyAnswer::default() }).await
 }
 
 fn repair_of(call: &Call) -> Result<Repair, RpcError> {
