@@ -264,6 +264,8 @@ struct Replay<'a> {
     /// The end of the last record that counts, in the pack being read.
     good_end: u64,
     last_is_damaged: bool,
+    /// Some of the pack being read was torn, so its footer says too much.
+    is_torn: bool,
     damage: Vec<Damage>,
 }
 
@@ -279,6 +281,7 @@ impl<'a> Replay<'a> {
             batch_len: 0,
             good_end: 0,
             last_is_damaged: false,
+            is_torn: false,
             damage: Vec::new(),
         }
     }
@@ -324,11 +327,17 @@ impl<'a> Replay<'a> {
         let len = segment.len()?;
         let end = if number == self.end.segment() { self.end.offset().min(len) } else { len };
         self.good_end = start;
-        let mut scan = Scan::new(Arc::clone(segment), start, end);
+        self.is_torn = false;
+        let mut scan = if number < self.durable.segment() {
+            Scan::synced(Arc::clone(segment), start, end)?
+        } else {
+            Scan::new(Arc::clone(segment), start, end)
+        };
         while let Some(item) = scan.next()? {
             match item {
                 Item::Record { offset, record } => self.take(segment, offset, record)?,
                 Item::Gap { offset, len } => {
+                    self.is_torn = true;
                     self.lost(number, format!("{len} bytes from {offset} on are damaged"));
                 }
                 Item::Torn { offset } => self.torn(number, (offset, end)),
@@ -395,8 +404,10 @@ impl<'a> Replay<'a> {
         for (position, record, data) in &batch {
             let torn = data.len() < record.data_len as usize
                 || can_be_hashed(record)
-                    && matches!(verified.next(), Some(Err(BlockError::Corrupt { .. })));
+                    && matches!(verified.next(), Some(Err(BlockError::Corrupt { .. })))
+                || record.kind == RecordKind::Footer && self.is_torn;
             if torn {
+                self.is_torn = true;
                 let (path, offset) = (segment.path.display(), position.offset());
                 info!(%path, offset, "dropping a block that was cut short by a crash");
                 void(segment, offset, record)?;
@@ -416,7 +427,7 @@ impl<'a> Replay<'a> {
                 self.insert(&record.hash, place)
             }
             RecordKind::Tombstone => self.remove(&record.hash),
-            RecordKind::Unknown => Ok(()),
+            RecordKind::Footer | RecordKind::Unknown => Ok(()),
         }
     }
 

@@ -203,7 +203,8 @@ fn carry_tombstones(inner: &Inner, segment: &Arc<Segment>) -> Result<(), StoreEr
     if !segment.has_tombstones() || !has_older(inner, segment.id.number)? {
         return Ok(());
     }
-    let mut scan = Scan::new(Arc::clone(segment), SEGMENT_HEADER_LEN as u64, segment.len()?);
+    let (start, end) = (SEGMENT_HEADER_LEN as u64, segment.len()?);
+    let mut scan = Scan::synced(Arc::clone(segment), start, end)?;
     let mut hashes = Vec::new();
     while let Some(item) = scan.next()? {
         let Item::Record { record, .. } = item else { continue };
