@@ -12,7 +12,8 @@
 //!            5  1  length of the multihash, 2 to 139
 //!            6  2  flags: zero; a reader refuses data under flags that it does not know
 //!            8  4  length of the data that follows, at most 2 MiB
-//!           12  4  length of the block (equal, unless a flag says that the data is compressed)
+//!           12  4  length of the block (equal, unless a flag says that the data is compressed);
+//!                  of a tombstone that was carried on: it is about packs before this one
 //!           16  4  CRC-32 of salt, segment number, record offset, the 16 bytes before, multihash
 //!           20  n  multihash: varint code, varint length, digest
 //!         20+n  …  data
@@ -173,6 +174,17 @@ impl RecordKind {
     }
 }
 
+/// Says that a block was deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Tombstone {
+    pub(crate) hash: Multihash,
+    /// It is about records in packs before this one; about all before itself if there is none.
+    ///
+    /// A tombstone that a collection carries on names the pack that it comes from, because the
+    /// block may have been written again since.
+    pub(crate) before: Option<u32>,
+}
+
 /// A record's header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Record {
@@ -206,11 +218,39 @@ impl Record {
         (hash, data_len): (&Multihash, u32),
         out: &mut Vec<u8>,
     ) -> usize {
+        Self::lay(segment, offset, kind, (hash, [data_len; 2]), out)
+    }
+
+    /// Appends a tombstone to `out`, for `offset`.
+    pub(crate) fn encode_tombstone(
+        segment: SegmentId,
+        offset: u64,
+        tombstone: &Tombstone,
+        out: &mut Vec<u8>,
+    ) {
+        let lens = [0, tombstone.before.unwrap_or_default()];
+        Self::lay(segment, offset, RecordKind::Tombstone, (&tombstone.hash, lens), out);
+    }
+
+    /// What the record deletes, if it is a tombstone.
+    pub(crate) fn tombstone(&self) -> Option<Tombstone> {
+        let before = Some(self.block_len).filter(|number| *number > 0);
+        (self.kind == RecordKind::Tombstone).then(|| Tombstone { hash: self.hash.clone(), before })
+    }
+
+    fn lay(
+        segment: SegmentId,
+        offset: u64,
+        kind: RecordKind,
+        (hash, lens): (&Multihash, [u32; 2]),
+        out: &mut Vec<u8>,
+    ) -> usize {
         let start = out.len();
         out.extend_from_slice(&RECORD_MAGIC);
         out.extend_from_slice(&[kind.code(), hash.encoded_len() as u8, 0, 0]);
-        out.extend_from_slice(&data_len.to_le_bytes());
-        out.extend_from_slice(&data_len.to_le_bytes());
+        for len in lens {
+            out.extend_from_slice(&len.to_le_bytes());
+        }
         out.extend_from_slice(&[0; 4]);
         hash.encode(out);
         let header = &out[start..];

@@ -12,7 +12,7 @@
 use super::{
     Damage,
     index::{Garbled, Index, Place, Position, State},
-    record::{Record, RecordKind, SEGMENT_HEADER_LEN, SEGMENT_LEN_MAX},
+    record::{Record, RecordKind, SEGMENT_HEADER_LEN, SEGMENT_LEN_MAX, Tombstone},
     scan::{Item, Scan},
     segment::{Opened, Segment, Segments},
     writer::{UNSYNCED_COUNT_MAX, Writer},
@@ -421,13 +421,15 @@ impl<'a> Replay<'a> {
     /// Brings the index up to date with a record.
     fn apply(&mut self, position: Position, record: &Record) -> Result<(), StoreError> {
         self.good_end = position.offset() + record.len();
+        if let Some(tombstone) = record.tombstone() {
+            return self.remove(&tombstone);
+        }
         match record.kind {
             RecordKind::Block => {
                 let place = Place::new(position.segment(), position.offset(), record.len());
                 self.insert(&record.hash, place)
             }
-            RecordKind::Tombstone => self.remove(&record.hash),
-            RecordKind::Footer | RecordKind::Unknown => Ok(()),
+            RecordKind::Tombstone | RecordKind::Footer | RecordKind::Unknown => Ok(()),
         }
     }
 
@@ -451,11 +453,12 @@ impl<'a> Replay<'a> {
         self.sound(self.index.insert(fingerprint, place))
     }
 
-    fn remove(&mut self, hash: &Multihash) -> Result<(), StoreError> {
-        let fingerprint = self.index.fingerprint(hash);
+    fn remove(&mut self, tombstone: &Tombstone) -> Result<(), StoreError> {
+        let fingerprint = self.index.fingerprint(&tombstone.hash);
         let mut after = None;
         while let Some(found) = self.sound(self.index.find(fingerprint, after))? {
-            if self.is_of(found.place, hash)? {
+            let is_before = tombstone.before.is_none_or(|number| found.place.segment() < number);
+            if is_before && self.is_of(found.place, &tombstone.hash)? {
                 self.index.remove(found.slot);
             }
             after = Some(found.slot);

@@ -13,7 +13,9 @@ use super::{
     footer::Ledger,
     index::{Fingerprint, Found, Index, Place, Position, State},
     read::Located,
-    record::{RECORD_HEADER_LEN_MAX, Record, RecordKind, SEGMENT_HEADER_LEN, SEGMENT_LEN_MAX},
+    record::{
+        RECORD_HEADER_LEN_MAX, Record, RecordKind, SEGMENT_HEADER_LEN, SEGMENT_LEN_MAX, Tombstone,
+    },
     scrub::Corrupt,
     segment::Segment,
 };
@@ -261,7 +263,8 @@ impl Inner {
         else {
             return Ok(false);
         };
-        self.append_tombstones(index, writer, std::slice::from_ref(hash))?;
+        let tombstone = Tombstone { hash: hash.clone(), before: None };
+        self.append_tombstones(index, writer, &[tombstone])?;
         index.remove(found.slot);
         self.forget_corrupt(found.place);
         Ok(true)
@@ -299,8 +302,8 @@ impl Inner {
         let Ok(Some(found)) = entry.found(&index) else { return Ok(false) };
         if let Some(hash) = &corrupt.hash {
             // Without it a rebuild of the index would bring the block back.
-            let hashes = std::slice::from_ref(hash);
-            let removed = self.append_tombstones(&index, &mut writer, hashes);
+            let tombstone = Tombstone { hash: hash.clone(), before: None };
+            let removed = self.append_tombstones(&index, &mut writer, &[tombstone]);
             self.settle(removed)?;
         } else {
             writer.note_dirty(&index)?;
@@ -310,21 +313,20 @@ impl Inner {
         Ok(true)
     }
 
-    /// Writes the tombstones of up to [`BATCH_COUNT_MAX`] blocks, whole or not at all.
+    /// Writes up to [`BATCH_COUNT_MAX`] tombstones, whole or not at all.
     pub(super) fn append_tombstones(
         &self,
         index: &Index,
         writer: &mut Writer,
-        hashes: &[Multihash],
+        tombstones: &[Tombstone],
     ) -> Result<(), Fault> {
-        let len = hashes.iter().map(|hash| Record::len_for(hash, 0)).sum();
+        let len = tombstones.iter().map(|one| Record::len_for(&one.hash, 0)).sum();
         let segment = self.room_for(index, writer, &mut Batch::default(), len)?;
         segment.note_tombstones()?;
         let mut headers = Vec::new();
-        for hash in hashes {
+        for tombstone in tombstones {
             let offset = writer.end + headers.len() as u64;
-            let kind = RecordKind::Tombstone;
-            Record::encode(segment.id, offset, kind, (hash, 0), &mut headers);
+            Record::encode_tombstone(segment.id, offset, tombstone, &mut headers);
         }
         Ok(self.write_parts(writer, (&[IoSlice::new(&headers)], len), &headers)?)
     }
