@@ -12,8 +12,7 @@
 //!            5  1  length of the multihash, 2 to 139
 //!            6  2  flags: zero; a reader refuses data under flags that it does not know
 //!            8  4  length of the data that follows, at most 2 MiB
-//!           12  4  length of the block (equal, unless a flag says that the data is compressed);
-//!                  of a tombstone that was carried on: it is about packs before this one
+//!           12  4  length of the block; of a tombstone carried on, the pack it is from
 //!           16  4  CRC-32 of salt, segment number, record offset, the 16 bytes before, multihash
 //!           20  n  multihash: varint code, varint length, digest
 //!         20+n  …  data
