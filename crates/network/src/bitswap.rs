@@ -37,6 +37,6 @@ pub(crate) fn new<S: BlockStore + Clone + 'static>(
     links: engine::Links,
 ) -> (Behaviour, impl FnOnce(S)) {
     let (events, incoming) = engine::events();
-    let behaviour = Behaviour::new(events);
+    let behaviour = Behaviour::new(events, links.budget.received());
     (behaviour, move |store| engine::start(links, incoming, store))
 }

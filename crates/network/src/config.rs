@@ -3,6 +3,7 @@
 //! Not here: where the values come from (`cairn-node`'s config).
 
 use crate::{Keypair, Multiaddr};
+use cairn_runtime::Budget;
 use std::time::Duration;
 
 /// How many connections there may be.
@@ -39,6 +40,8 @@ pub struct NetworkConfig {
     pub agent: String,
     /// How many connections there may be.
     pub limits: ConnectionLimits,
+    /// The memory for what is received, and for what waits to be sent.
+    pub budget: Budget,
     /// Whether the store's blocks are served to peers.
     pub serve: bool,
     /// How long a connection that nothing uses is kept.
@@ -55,6 +58,7 @@ impl NetworkConfig {
             mdns: false,
             agent: format!("cairn/{}", env!("CARGO_PKG_VERSION")),
             limits: ConnectionLimits::default(),
+            budget: Budget::default(),
             serve: true,
             idle_timeout: Duration::from_hours(24),
         }

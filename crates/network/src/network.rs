@@ -65,6 +65,7 @@ impl Network {
             awaited: Arc::clone(&awaited),
             tasks: tasks.clone(),
             serve: config.serve,
+            budget: config.budget,
         };
         let (behaviour, start_engine) = bitswap::new(links);
         let swarm = swarm::open(config, behaviour, tasks).await?;

@@ -23,7 +23,8 @@ pub(crate) use entry::PATH_DEPTH_MAX;
 pub use entry::{AddEntries, AddEntry, AddEntryError, AddEvent, AddKind, AddOptions, AddSummary};
 
 use crate::{Node, NodeError};
-use cairn_runtime::blocking;
+use buffers::BUFFERS_LEN_MAX;
+use cairn_runtime::{Budget, blocking};
 use futures::future::{join, pending};
 use plan::Plan;
 use std::sync::{Arc, mpsc::sync_channel};
@@ -33,8 +34,13 @@ use tokio_util::sync::CancellationToken;
 /// Batches that wait between two stages.
 const QUEUE_LEN: usize = 1;
 
-/// Adds that run at the same time; more wait for their turn.
-pub(crate) const ADD_COUNT_MAX: usize = 16;
+/// Adds that run at the same time when there is memory enough; more wait for their turn.
+const ADD_COUNT_MAX: usize = 16;
+
+/// Adds that may run at the same time: as many as have their buffers in the budget.
+pub(crate) fn add_count_max(budget: Budget) -> usize {
+    (budget.adds() / BUFFERS_LEN_MAX).clamp(1, ADD_COUNT_MAX)
+}
 
 impl Node {
     /// Adds entries and pins their roots.

@@ -5,13 +5,13 @@
 mod start;
 
 use crate::{
-    Blocks, Config, Fetch, Identity, NodeError, add::ADD_COUNT_MAX, blocks::Reach,
-    init::open_config, scrub::Scrubber,
+    Blocks, Config, Fetch, Identity, NodeError, add::add_count_max, blocks::Reach,
+    config::Settings, init::open_config, scrub::Scrubber,
 };
 use cairn_block::Cid;
 use cairn_dag::{DagError, IpfsPath, Visit, WalkOptions};
 use cairn_network::Network;
-use cairn_runtime::{Clock, RealVfs, Tasks, blocking};
+use cairn_runtime::{Budget, Clock, RealVfs, Tasks, blocking};
 use cairn_store::{Pins, Repo, Store};
 use cairn_unixfs::Resolved;
 use futures::Stream;
@@ -46,6 +46,7 @@ struct Inner {
     tasks: Tasks,
     clock: Clock,
     shutdown: CancellationToken,
+    budget: Budget,
     add_turns: Semaphore,
     scrubber: Arc<Scrubber>,
 }
@@ -78,13 +79,24 @@ impl Node {
             None
         };
         let shutdown = CancellationToken::new();
-        let add_turns = Semaphore::new(ADD_COUNT_MAX);
+        let budget = config.read(Settings::memory)?;
+        let add_turns = Semaphore::new(add_count_max(budget));
         let kept = (repo.store().clone(), repo.meta().clone(), repo.pins().clone());
         let scrubber = config
             .read(|settings| Scrubber::new(kept, network.clone(), clock.clone(), settings))?;
         let scrubber = Arc::new(scrubber);
-        let inner =
-            Inner { repo, config, identity, network, tasks, clock, shutdown, add_turns, scrubber };
+        let inner = Inner {
+            repo,
+            config,
+            identity,
+            network,
+            tasks,
+            clock,
+            shutdown,
+            budget,
+            add_turns,
+            scrubber,
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -197,6 +209,11 @@ impl Node {
 
     pub(crate) fn scrubber(&self) -> &Arc<Scrubber> {
         &self.inner.scrubber
+    }
+
+    /// The memory that queues and caches may fill.
+    pub fn budget(&self) -> Budget {
+        self.inner.budget
     }
 
     pub(crate) fn add_turns(&self) -> &Semaphore {

@@ -2,18 +2,22 @@
 //!
 //! Everything that reaches outside the process for time, threads or disk goes through here, so
 //! that a test can own all three: [`Tasks`] owns background work, [`Clock`] tells the time,
-//! [`Vfs`] is the disk, and [`blocking`] keeps slow work off the async threads.
+//! [`Vfs`] is the disk, [`Budget`] divides the memory, and [`blocking`] keeps slow work off the async threads.
 //!
 //! Invariants: no task without an owner; no wall-clock call outside `clock.rs`; `unsafe` only in
 //! `vfs/map.rs`, with its reason.
 //! Not here: the network (`cairn-network`), what is stored (`cairn-store`).
 
 mod blocking;
+mod budget;
 mod clock;
+mod files;
 mod tasks;
 pub mod vfs;
 
 pub use blocking::{BlockingLanes, blocking};
+pub use budget::Budget;
 pub use clock::Clock;
+pub use files::{open_files_max, raise_open_files};
 pub use tasks::Tasks;
 pub use vfs::{Create, Map, MemoryVfs, RealVfs, Vfs, VfsExt, VfsFile};

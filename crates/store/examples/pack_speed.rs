@@ -1,7 +1,7 @@
 //! How fast the store appends, reads and looks up, beside the file system alone.
 //!
 //! Run in release: `cargo run --release -p cairn-store --example pack_speed [directory [part]]`,
-//! where the parts are `large`, `small` and `many`.
+//! where the parts are `large`, `small`, `lost` and `many`.
 //! Questions: does appending cost little more than the page-cache copy (yardstick: the same bytes
 //! written to one file); are 20,000 small blocks well under 100 ms; does the index keep over a
 //! million inserts a second at 10 million entries (through the store, with 1-byte blocks, so the
@@ -24,9 +24,9 @@ fn main() -> Answer {
     let dir = Path::new(&dir).join(format!("pack_speed-{}", std::process::id()));
     fs::create_dir_all(&dir)?;
     let only = std::env::args().nth(2);
-    let answer = [yardstick, large, yardstick, small, many]
+    let answer = [yardstick, large, yardstick, small, lost, many]
         .into_iter()
-        .zip(["yardstick", "large", "yardstick again", "small", "many"])
+        .zip(["yardstick", "large", "yardstick again", "small", "lost", "many"])
         .filter(|(_, name)| only.as_ref().is_none_or(|only| only == name))
         .try_for_each(|(part, name)| {
             let dir = dir.join(name);
@@ -137,6 +137,42 @@ fn large(dir: &Path) -> Answer {
         }
         Ok(())
     })
+}
+
+/// A lost index: rebuilt by the footers, and without them.
+fn lost(dir: &Path) -> Answer {
+    let data = data(8 * MIB);
+    let store = open(dir)?;
+    timed("append 500,000 blocks of 4 KiB", || {
+        for first in (0..500_000).step_by(500) {
+            store.append(&blocks(first, 500, 4096, &data))?;
+        }
+        Ok(store.flush()?)
+    })?;
+    drop(store);
+    for name in ["open without the index", "open without the index and footers"] {
+        fs::remove_file(dir.join("index"))?;
+        let before = read_len()?;
+        let store = timed(name, || open(dir))?;
+        println!(
+            "  blocks: {}, MB read: {}",
+            store.stat()?.block_count,
+            (read_len()? - before) / 1_000_000
+        );
+        drop(store);
+        for pack in fs::read_dir(dir.join("blocks"))? {
+            let file = fs::OpenOptions::new().write(true).open(pack?.path())?;
+            file.set_len(file.metadata()?.len() - 1)?;
+        }
+    }
+    Ok(())
+}
+
+/// Bytes that this process has read so far, from the page cache or not.
+fn read_len() -> Result<u64, Box<dyn Error>> {
+    let io = fs::read_to_string("/proc/self/io")?;
+    let line = io.lines().find_map(|line| line.strip_prefix("rchar: "));
+    Ok(line.ok_or("no rchar")?.parse()?)
 }
 
 fn small(dir: &Path) -> Answer {

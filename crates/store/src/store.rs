@@ -11,6 +11,7 @@
 //! Not here: the bytes (`store/record.rs`), which blocks are in use (`cairn-node`).
 
 mod copies;
+mod footer;
 mod gc;
 mod index;
 mod list;

@@ -14,6 +14,7 @@ use crate::{
 };
 use cairn_node::{InitOptions, Node, OpenOptions};
 use cairn_rpc::{Request, VERSION};
+use cairn_runtime::raise_open_files;
 use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use std::{
     io::Write as _,
@@ -75,6 +76,7 @@ const SERVICES: &[Service] = &[
 pub(crate) async fn run(request: &Request, globals: &Globals) -> Result<ExitCode, Failure> {
     refuse_unsupported(request)?;
     let mut signals = Signals::new()?;
+    raise_open_files();
     let path = ask::repo_path(globals)?;
     line("Initializing daemon...")?;
     line(&format!("Cairn version: {VERSION}"))?;

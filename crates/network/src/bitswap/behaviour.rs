@@ -5,7 +5,6 @@
 use super::{
     engine::{Event, Link},
     handler::Handler,
-    limits::INBOUND_LEN_MAX,
 };
 use libp2p::{
     Multiaddr, PeerId,
@@ -30,8 +29,8 @@ pub(crate) struct Behaviour {
 }
 
 impl Behaviour {
-    pub(crate) fn new(events: mpsc::Sender<Event>) -> Self {
-        Self { events, budget: Arc::new(Semaphore::new(INBOUND_LEN_MAX)) }
+    pub(crate) fn new(events: mpsc::Sender<Event>, received_len_max: usize) -> Self {
+        Self { events, budget: Arc::new(Semaphore::new(received_len_max)) }
     }
 
     fn handler(&self, peer: PeerId, connection: ConnectionId) -> Handler {

@@ -23,7 +23,7 @@ use super::{
 use crate::{BitswapStat, LedgerInfo, PeerId, session::Arrival, swarm};
 use cairn_block::{Block, BlockStore, Cid};
 use cairn_hash::Multihash;
-use cairn_runtime::{Clock, Tasks};
+use cairn_runtime::{Budget, Clock, Tasks};
 use connections::Connections;
 use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use libp2p::swarm::ConnectionId;
@@ -115,6 +115,7 @@ pub(crate) struct Links {
     pub(crate) awaited: Arc<Awaited>,
     pub(crate) tasks: Tasks,
     pub(crate) serve: bool,
+    pub(crate) budget: Budget,
 }
 
 /// Makes the channel on which handlers report.
@@ -128,7 +129,7 @@ pub(crate) fn start<S: BlockStore + Clone + 'static>(
     events: mpsc::Receiver<Event>,
     store: S,
 ) {
-    let Links { commands, swarm, awaited, tasks, serve } = links;
+    let Links { commands, swarm, awaited, tasks, serve, budget } = links;
     let (done_sender, done) = mpsc::channel(2 * ANSWERS_MAX + receive::JOBS_MAX);
     let engine = Engine {
         store,
@@ -139,7 +140,7 @@ pub(crate) fn start<S: BlockStore + Clone + 'static>(
         clock: Clock::system(),
         client: Client::default(),
         server: Server::new(Arc::clone(&awaited)),
-        connections: Connections::default(),
+        connections: Connections::new(budget.sent()),
         receiving: Receiving::default(),
         recent: Recent::default(),
         fetches: HashMap::new(),

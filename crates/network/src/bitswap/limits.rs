@@ -32,11 +32,9 @@ pub const HAVE_REPLACE_LEN_MAX: u64 = 1024;
 /// Inbound streams of one connection that are read at once; a further one is closed.
 pub const INBOUND_STREAMS_MAX: usize = 32;
 
-/// A message longer than this waits for a share of [`INBOUND_LEN_MAX`] before it is read.
+/// A message longer than this waits for a share of what all may have received and not looked at
+/// (`cairn_runtime::Budget::received`) before it is read.
 pub const SMALL_MESSAGE_LEN_MAX: usize = 16 * 1024;
-
-/// Bytes of received messages, of all peers together, that are being read or checked.
-pub const INBOUND_LEN_MAX: usize = 32 * 1024 * 1024;
 
 /// How long a message may make no progress before its stream is closed.
 pub const MESSAGE_STALL_MAX: Duration = Duration::from_secs(30);

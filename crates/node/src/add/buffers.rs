@@ -12,6 +12,9 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 /// Buffers of one add: one being read into, one being hashed, one being written, one waiting.
 pub(super) const BUFFER_COUNT_MAX: usize = 4;
 
+/// What one add may have read and not written, in bytes, about.
+pub(super) const BUFFERS_LEN_MAX: usize = BUFFER_COUNT_MAX * 8 * 1024 * 1024;
+
 /// Shortest buffer, in bytes: 16 leaves of 256 KiB, one for each lane of AVX-512.
 const BUFFER_LEN_MIN: usize = 4 * 1024 * 1024;
 

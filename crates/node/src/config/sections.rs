@@ -10,6 +10,7 @@ use super::{ConfigError, tree, units};
 use crate::{ScrubSettings, add::AddOptions};
 use cairn_chunk::ChunkSpec;
 use cairn_hash::code;
+use cairn_runtime::Budget;
 use cairn_unixfs::DirectoryEstimate;
 use serde_json::Value;
 use std::{fmt, sync::Arc, time::Duration};
@@ -304,6 +305,16 @@ impl Settings {
             period: Some(period).filter(|period| !period.is_zero()),
             min_free: self.byte_len("Cairn.GC.MinFree", 1_000_000_000)?,
         })
+    }
+
+    /// `Cairn.Memory.Max`: what queues and caches may fill.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Value`].
+    pub fn memory(&self) -> Result<Budget, ConfigError> {
+        let unset = Budget::of_machine();
+        Ok(Budget::new(self.byte_len("Cairn.Memory.Max", unset.total())?))
     }
 
     /// Section `Cairn.Scrub`.

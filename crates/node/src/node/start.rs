@@ -8,12 +8,15 @@ use crate::{
     identity::Identity,
 };
 use cairn_network::{Multiaddr, Network, NetworkConfig, PeerId};
-use cairn_runtime::Tasks;
+use cairn_runtime::{Tasks, open_files_max};
 use cairn_store::Store;
 use futures::{StreamExt as _, stream};
 use std::time::Duration;
 use tokio::time::sleep;
 use tracing::debug;
+
+/// Connections take at most one part in so many of the files that the process may open.
+const CONNECTIONS_SHARE: u64 = 4;
 
 /// Named peers that are dialled at the same time.
 const DIAL_COUNT_MAX: usize = 8;
@@ -55,8 +58,12 @@ fn network_config(identity: &Identity, settings: &Settings) -> Result<NetworkCon
     network.announce = multiaddrs("Addresses.Announce", &announce)?;
     network.mdns = settings.mdns_enabled()?;
     network.serve = bitswap.enabled && bitswap.server_enabled;
+    network.budget = settings.memory()?;
     let limits = &mut network.limits;
     limits.established_max = limits.established_max.max(settings.conn_mgr()?.high_water);
+    let files = u32::try_from(open_files_max() / CONNECTIONS_SHARE).unwrap_or(u32::MAX);
+    limits.established_max = limits.established_max.min(files);
+    limits.incoming_max = limits.incoming_max.min(files);
     let suffix = settings.agent_suffix()?;
     if !suffix.is_empty() {
         network.agent = format!("{}/{suffix}", network.agent);

@@ -11,7 +11,7 @@ use crate::{
     page,
     refusal::Refusal,
     request::{Format, Query, Target, contains, wants_html},
-    settings::{RETRY_AFTER, Settings, WINDOW_MAX, WINDOW_MIN, WINDOW_TOTAL},
+    settings::{RETRY_AFTER, Settings, WINDOW_MAX, WINDOW_MIN},
 };
 use cairn_dag::{IpfsPath, ahead::Window};
 use cairn_node::{Fetch, Node};
@@ -40,6 +40,8 @@ pub(crate) struct Gateway {
     settings: Settings,
     /// One permit for each request that may be under way; `None` is no limit.
     places: Option<Arc<Semaphore>>,
+    /// What all answers together may have read ahead of their clients, in bytes.
+    window_total: usize,
 }
 
 impl Gateway {
@@ -49,7 +51,8 @@ impl Gateway {
         let places = settings
             .requests_max
             .map(|max| Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS))));
-        Ok(Self { node, settings, places })
+        let window_total = node.budget().gateway();
+        Ok(Self { node, settings, places, window_total })
     }
 
     /// Answers one request. Cancel-safe: a dropped answer leaves nothing behind.
@@ -191,13 +194,14 @@ impl Gateway {
         content::answer(self.node.blocks(fetch), &ask).await
     }
 
-    /// An equal share of [`WINDOW_TOTAL`] among the answers under way.
+    /// An equal share of the budget among the answers under way: slow clients, which keep theirs
+    /// for as long as they read, cannot fill the memory however many they are.
     fn window(&self) -> Window {
         let places = self.places.as_ref().zip(self.settings.requests_max);
         let bytes = match places {
             Some((places, max)) => {
                 let under_way = max.saturating_sub(places.available_permits()).max(1);
-                (WINDOW_TOTAL / under_way).clamp(WINDOW_MIN, WINDOW_MAX)
+                (self.window_total / under_way).clamp(WINDOW_MIN, WINDOW_MAX)
             }
             None => WINDOW_MIN,
         };

@@ -13,6 +13,7 @@ use crate::{
     stall::StallGuard,
 };
 use cairn_node::Node;
+use cairn_runtime::open_files_max;
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::{pin::pin, sync::Arc, time::Duration};
@@ -48,9 +49,11 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> Result<(), GatewayError> {
     let gateway = Arc::new(Gateway::new(node)?);
+    let files = usize::try_from(open_files_max() / 2).unwrap_or(usize::MAX);
+    let connections_max = CONNECTIONS_MAX.min(files);
     let mut connections = JoinSet::new();
     loop {
-        let has_room = connections.len() < CONNECTIONS_MAX;
+        let has_room = connections.len() < connections_max;
         tokio::select! {
             () = shutdown.cancelled() => break,
             Some(_ended) = connections.join_next() => {}

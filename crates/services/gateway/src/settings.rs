@@ -13,7 +13,8 @@ use hyper::header::{
 use serde_json::Value;
 use std::time::Duration;
 
-/// Connections that are open at once; more wait in the operating system's queue.
+/// Connections that are open at once, as far as the process may have half as many files open; more
+/// wait in the operating system's queue.
 ///
 /// Source: own choice: four times the default of `MaxConcurrentRequests`, since most
 /// connections of browsers are idle.
@@ -38,12 +39,6 @@ pub(crate) const HEAD_TIMEOUT: Duration = Duration::from_mins(1);
 ///
 /// Source: own choice; a reader that stands still holds memory that others could use.
 pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_mins(1);
-
-/// What all answers under way together may have read ahead of their clients, in bytes.
-///
-/// Source: own choice; each new answer gets an equal share, so that slow clients, which keep
-/// their share for as long as they read, cannot fill the memory however many they are.
-pub(crate) const WINDOW_TOTAL: usize = 128 * 1024 * 1024;
 
 /// The largest share of one answer; more makes no network faster.
 pub(crate) const WINDOW_MAX: usize = 32 * 1024 * 1024;

@@ -59,7 +59,7 @@ impl List {
     fn open(&self, number: u32) -> Result<Option<Scan>, StoreError> {
         let Opened::Whole(segment) = self.inner.segments.open(number)? else { return Ok(None) };
         let end = segment.len()?;
-        Ok(Some(Scan::new(segment, super::record::SEGMENT_HEADER_LEN as u64, end)))
+        Ok(Some(Scan::synced(segment, super::record::SEGMENT_HEADER_LEN as u64, end)?))
     }
 
     /// Whether the index points at this very record.

@@ -8,11 +8,11 @@
 //!           16  8  salt, random            24  4  zero
 //!           28  4  CRC-32 of the 28 bytes before
 //! record     0  4  "cRec"
-//!            4  1  kind: 1 block, 2 tombstone (deleted), 3 footer (later), 4 void (torn, skipped)
+//!            4  1  kind: 1 block, 2 tombstone (deleted), 3 footer, 4 void (torn, skipped)
 //!            5  1  length of the multihash, 2 to 139
 //!            6  2  flags: zero; a reader refuses data under flags that it does not know
 //!            8  4  length of the data that follows, at most 2 MiB
-//!           12  4  length of the block (equal, unless a flag says that the data is compressed)
+//!           12  4  length of the block; of a tombstone carried on, the pack it is from
 //!           16  4  CRC-32 of salt, segment number, record offset, the 16 bytes before, multihash
 //!           20  n  multihash: varint code, varint length, digest
 //!         20+n  …  data
@@ -52,9 +52,6 @@ pub(crate) const SEGMENT_FORMAT: u8 = 1;
 
 /// First bytes of every record; what a search for the next one after damage looks for.
 pub(crate) const RECORD_MAGIC: [u8; 4] = *b"cRec";
-
-/// Kind of a record that is skipped because its data was torn.
-const VOID: u8 = 4;
 
 const SEGMENT_MAGIC: [u8; 7] = *b"cairnpk";
 const SEGMENT_HALF_LEN: usize = SEGMENT_HEADER_LEN / 2;
@@ -149,8 +146,42 @@ pub(crate) enum RecordKind {
     Block,
     /// The block is deleted; records before this one do not count.
     Tombstone,
-    /// Something that this version does not know, or a torn block; skipped.
+    /// Part of what lies in the pack (`footer.rs`).
+    Footer,
+    /// Something that this version does not know, or what was torn; skipped.
     Unknown,
+}
+
+impl RecordKind {
+    pub(crate) fn of(code: u8) -> Self {
+        match code {
+            1 => Self::Block,
+            2 => Self::Tombstone,
+            3 => Self::Footer,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// The byte that says so; that of a torn record for what is not known.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Block => 1,
+            Self::Tombstone => 2,
+            Self::Footer => 3,
+            Self::Unknown => 4,
+        }
+    }
+}
+
+/// Says that a block was deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Tombstone {
+    pub(crate) hash: Multihash,
+    /// It is about records in packs before this one; about all before itself if there is none.
+    ///
+    /// A tombstone that a collection carries on names the pack that it comes from, because the
+    /// block may have been written again since.
+    pub(crate) before: Option<u32>,
 }
 
 /// A record's header.
@@ -186,16 +217,39 @@ impl Record {
         (hash, data_len): (&Multihash, u32),
         out: &mut Vec<u8>,
     ) -> usize {
+        Self::lay(segment, offset, kind, (hash, [data_len; 2]), out)
+    }
+
+    /// Appends a tombstone to `out`, for `offset`.
+    pub(crate) fn encode_tombstone(
+        segment: SegmentId,
+        offset: u64,
+        tombstone: &Tombstone,
+        out: &mut Vec<u8>,
+    ) {
+        let lens = [0, tombstone.before.unwrap_or_default()];
+        Self::lay(segment, offset, RecordKind::Tombstone, (&tombstone.hash, lens), out);
+    }
+
+    /// What the record deletes, if it is a tombstone.
+    pub(crate) fn tombstone(&self) -> Option<Tombstone> {
+        let before = Some(self.block_len).filter(|number| *number > 0);
+        (self.kind == RecordKind::Tombstone).then(|| Tombstone { hash: self.hash.clone(), before })
+    }
+
+    fn lay(
+        segment: SegmentId,
+        offset: u64,
+        kind: RecordKind,
+        (hash, lens): (&Multihash, [u32; 2]),
+        out: &mut Vec<u8>,
+    ) -> usize {
         let start = out.len();
-        let kind = match kind {
-            RecordKind::Block => 1,
-            RecordKind::Tombstone => 2,
-            RecordKind::Unknown => VOID,
-        };
         out.extend_from_slice(&RECORD_MAGIC);
-        out.extend_from_slice(&[kind, hash.encoded_len() as u8, 0, 0]);
-        out.extend_from_slice(&data_len.to_le_bytes());
-        out.extend_from_slice(&data_len.to_le_bytes());
+        out.extend_from_slice(&[kind.code(), hash.encoded_len() as u8, 0, 0]);
+        for len in lens {
+            out.extend_from_slice(&len.to_le_bytes());
+        }
         out.extend_from_slice(&[0; 4]);
         hash.encode(out);
         let header = &out[start..];
@@ -221,13 +275,8 @@ impl Record {
         if !rest.is_empty() || data_len as usize > BLOCK_LEN_MAX {
             return None;
         }
-        let kind = match bytes[4] {
-            1 => RecordKind::Block,
-            2 => RecordKind::Tombstone,
-            _ => RecordKind::Unknown,
-        };
         Some(Self {
-            kind,
+            kind: RecordKind::of(bytes[4]),
             flags: u16::from_le_bytes([bytes[6], bytes[7]]),
             hash,
             header_len: header_len as u32,
@@ -237,7 +286,7 @@ impl Record {
     }
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(bytes[at..at + 4].try_into().expect("invariant: four bytes"))
 }
 

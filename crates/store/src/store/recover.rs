@@ -12,7 +12,7 @@
 use super::{
     Damage,
     index::{Garbled, Index, Place, Position, State},
-    record::{Record, RecordKind, SEGMENT_HEADER_LEN, SEGMENT_LEN_MAX},
+    record::{Record, RecordKind, SEGMENT_HEADER_LEN, SEGMENT_LEN_MAX, Tombstone},
     scan::{Item, Scan},
     segment::{Opened, Segment, Segments},
     writer::{UNSYNCED_COUNT_MAX, Writer},
@@ -264,6 +264,8 @@ struct Replay<'a> {
     /// The end of the last record that counts, in the pack being read.
     good_end: u64,
     last_is_damaged: bool,
+    /// Some of the pack being read was torn, so its footer says too much.
+    is_torn: bool,
     damage: Vec<Damage>,
 }
 
@@ -279,6 +281,7 @@ impl<'a> Replay<'a> {
             batch_len: 0,
             good_end: 0,
             last_is_damaged: false,
+            is_torn: false,
             damage: Vec::new(),
         }
     }
@@ -324,11 +327,17 @@ impl<'a> Replay<'a> {
         let len = segment.len()?;
         let end = if number == self.end.segment() { self.end.offset().min(len) } else { len };
         self.good_end = start;
-        let mut scan = Scan::new(Arc::clone(segment), start, end);
+        self.is_torn = false;
+        let mut scan = if number < self.durable.segment() {
+            Scan::synced(Arc::clone(segment), start, end)?
+        } else {
+            Scan::new(Arc::clone(segment), start, end)
+        };
         while let Some(item) = scan.next()? {
             match item {
                 Item::Record { offset, record } => self.take(segment, offset, record)?,
                 Item::Gap { offset, len } => {
+                    self.is_torn = true;
                     self.lost(number, format!("{len} bytes from {offset} on are damaged"));
                 }
                 Item::Torn { offset } => self.torn(number, (offset, end)),
@@ -395,8 +404,10 @@ impl<'a> Replay<'a> {
         for (position, record, data) in &batch {
             let torn = data.len() < record.data_len as usize
                 || can_be_hashed(record)
-                    && matches!(verified.next(), Some(Err(BlockError::Corrupt { .. })));
+                    && matches!(verified.next(), Some(Err(BlockError::Corrupt { .. })))
+                || record.kind == RecordKind::Footer && self.is_torn;
             if torn {
+                self.is_torn = true;
                 let (path, offset) = (segment.path.display(), position.offset());
                 info!(%path, offset, "dropping a block that was cut short by a crash");
                 void(segment, offset, record)?;
@@ -410,13 +421,15 @@ impl<'a> Replay<'a> {
     /// Brings the index up to date with a record.
     fn apply(&mut self, position: Position, record: &Record) -> Result<(), StoreError> {
         self.good_end = position.offset() + record.len();
+        if let Some(tombstone) = record.tombstone() {
+            return self.remove(&tombstone);
+        }
         match record.kind {
             RecordKind::Block => {
                 let place = Place::new(position.segment(), position.offset(), record.len());
                 self.insert(&record.hash, place)
             }
-            RecordKind::Tombstone => self.remove(&record.hash),
-            RecordKind::Unknown => Ok(()),
+            RecordKind::Tombstone | RecordKind::Footer | RecordKind::Unknown => Ok(()),
         }
     }
 
@@ -440,11 +453,12 @@ impl<'a> Replay<'a> {
         self.sound(self.index.insert(fingerprint, place))
     }
 
-    fn remove(&mut self, hash: &Multihash) -> Result<(), StoreError> {
-        let fingerprint = self.index.fingerprint(hash);
+    fn remove(&mut self, tombstone: &Tombstone) -> Result<(), StoreError> {
+        let fingerprint = self.index.fingerprint(&tombstone.hash);
         let mut after = None;
         while let Some(found) = self.sound(self.index.find(fingerprint, after))? {
-            if self.is_of(found.place, hash)? {
+            let is_before = tombstone.before.is_none_or(|number| found.place.segment() < number);
+            if is_before && self.is_of(found.place, &tombstone.hash)? {
                 self.index.remove(found.slot);
             }
             after = Some(found.slot);

@@ -4,11 +4,15 @@
 //! order they lie. Headers are read through a window that is small when blocks are large (so
 //! that their data is not read) and large when they are small.
 //!
+//! A full pack says at its end what lies in it (`footer.rs`), which spares the visit to each record;
+//! where that is damaged, the headers serve.
+//!
 //! Invariants: memory is bounded by the window; damage costs the records it touches and no
 //! others, because the walk searches for the next valid header.
 //! Not here: whether the data is whole (`recover.rs` hashes what may be torn).
 
 use super::{
+    footer::Footer,
     record::{RECORD_HEADER_LEN_MAX, RECORD_MAGIC, Record},
     segment::Segment,
 };
@@ -41,12 +45,21 @@ pub(crate) struct Scan {
     window: Vec<u8>,
     window_offset: u64,
     last_len: u64,
+    footer: Option<Footer>,
 }
 
 impl Scan {
-    /// Walks the records from `offset` (where one begins) to `end`.
+    /// Walks the records from `offset` (where one begins) to `end`, by their headers.
     pub(crate) fn new(segment: Arc<Segment>, offset: u64, end: u64) -> Self {
-        Self { segment, offset, end, window: Vec::new(), window_offset: 0, last_len: 0 }
+        let window = Vec::new();
+        Self { segment, offset, end, window, window_offset: 0, last_len: 0, footer: None }
+    }
+
+    /// Walks the records of a pack that was synced, by its footer if it has one: records are named
+    /// then whose headers may be damaged by now.
+    pub(crate) fn synced(segment: Arc<Segment>, offset: u64, end: u64) -> Result<Self, StoreError> {
+        let footer = Footer::find(&segment, end)?;
+        Ok(Self { footer, ..Self::new(segment, offset, end) })
     }
 
     pub(crate) fn segment(&self) -> &Arc<Segment> {
@@ -55,6 +68,16 @@ impl Scan {
 
     /// The next item, or `None` at the end.
     pub(crate) fn next(&mut self) -> Result<Option<Item>, StoreError> {
+        while let Some(footer) = &mut self.footer {
+            match footer.next()? {
+                Some((offset, record)) if offset >= self.offset => {
+                    self.offset = offset + record.len();
+                    return Ok(Some(Item::Record { offset, record }));
+                }
+                Some(_) => {}
+                None => self.footer = None,
+            }
+        }
         let offset = self.offset;
         if offset >= self.end {
             return Ok(None);

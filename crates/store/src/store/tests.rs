@@ -2,6 +2,7 @@
 
 mod crash;
 mod damage;
+mod footer;
 mod scrub;
 
 use super::Store;

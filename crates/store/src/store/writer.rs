@@ -10,9 +10,12 @@
 
 use super::{
     Fault, Inner,
+    footer::Ledger,
     index::{Fingerprint, Found, Index, Place, Position, State},
     read::Located,
-    record::{Record, RecordKind, SEGMENT_HEADER_LEN, SEGMENT_LEN_MAX},
+    record::{
+        RECORD_HEADER_LEN_MAX, Record, RecordKind, SEGMENT_HEADER_LEN, SEGMENT_LEN_MAX, Tombstone,
+    },
     scrub::Corrupt,
     segment::Segment,
 };
@@ -23,6 +26,7 @@ use std::{
     io::IoSlice,
     sync::{Arc, atomic::Ordering},
 };
+use tracing::debug;
 
 /// Most packs with anything not synced; a third one waits for the first.
 pub(super) const UNSYNCED_COUNT_MAX: usize = 2;
@@ -38,6 +42,8 @@ const START_SYNC_LEN: u64 = 8 * 1024 * 1024;
 pub(super) struct Writer {
     segment: Option<Arc<Segment>>,
     end: u64,
+    /// What is in it.
+    ledger: Ledger,
     /// The highest segment number there is, usable or not.
     last_number: u32,
     /// Packs with something not synced, the current one last.
@@ -93,8 +99,16 @@ impl Writer {
     ) -> Self {
         let written = u64::from(!unsynced.is_empty());
         let (segment, end) = last.map_or((None, 0), |(segment, end)| (Some(segment), end));
-        let sync_started = end;
-        Self { segment, end, last_number, unsynced, written, sync_started, ..Self::default() }
+        Self {
+            segment,
+            end,
+            ledger: Ledger::new(end),
+            last_number,
+            unsynced,
+            written,
+            sync_started: end,
+            ..Self::default()
+        }
     }
 
     pub(super) fn written(&self) -> u64 {
@@ -165,8 +179,11 @@ impl Writer {
         Ok(())
     }
 
-    fn has_room(&self, len: u64, len_max: u64) -> bool {
-        self.segment.is_some() && self.end + len <= len_max
+    /// Whether records of `len` bytes, `header_len` of them headers, fit into the current pack
+    /// and its footer.
+    fn has_room(&self, (len, header_len): (u64, usize), len_max: u64) -> bool {
+        let footer_len = self.ledger.reserved_with(header_len);
+        self.segment.is_some() && self.end + len + footer_len <= len_max
     }
 }
 
@@ -246,7 +263,8 @@ impl Inner {
         else {
             return Ok(false);
         };
-        self.append_tombstones(index, writer, std::slice::from_ref(hash))?;
+        let tombstone = Tombstone { hash: hash.clone(), before: None };
+        self.append_tombstones(index, writer, &[tombstone])?;
         index.remove(found.slot);
         self.forget_corrupt(found.place);
         Ok(true)
@@ -284,8 +302,8 @@ impl Inner {
         let Ok(Some(found)) = entry.found(&index) else { return Ok(false) };
         if let Some(hash) = &corrupt.hash {
             // Without it a rebuild of the index would bring the block back.
-            let hashes = std::slice::from_ref(hash);
-            let removed = self.append_tombstones(&index, &mut writer, hashes);
+            let tombstone = Tombstone { hash: hash.clone(), before: None };
+            let removed = self.append_tombstones(&index, &mut writer, &[tombstone]);
             self.settle(removed)?;
         } else {
             writer.note_dirty(&index)?;
@@ -295,23 +313,22 @@ impl Inner {
         Ok(true)
     }
 
-    /// Writes the tombstones of up to [`BATCH_COUNT_MAX`] blocks, whole or not at all.
+    /// Writes up to [`BATCH_COUNT_MAX`] tombstones, whole or not at all.
     pub(super) fn append_tombstones(
         &self,
         index: &Index,
         writer: &mut Writer,
-        hashes: &[Multihash],
+        tombstones: &[Tombstone],
     ) -> Result<(), Fault> {
-        let len = hashes.iter().map(|hash| Record::len_for(hash, 0)).sum();
+        let len = tombstones.iter().map(|one| Record::len_for(&one.hash, 0)).sum();
         let segment = self.room_for(index, writer, &mut Batch::default(), len)?;
         segment.note_tombstones()?;
         let mut headers = Vec::new();
-        for hash in hashes {
+        for tombstone in tombstones {
             let offset = writer.end + headers.len() as u64;
-            let kind = RecordKind::Tombstone;
-            Record::encode(segment.id, offset, kind, (hash, 0), &mut headers);
+            Record::encode_tombstone(segment.id, offset, tombstone, &mut headers);
         }
-        Ok(self.write_parts(writer, &[IoSlice::new(&headers)], len)?)
+        Ok(self.write_parts(writer, (&[IoSlice::new(&headers)], len), &headers)?)
     }
 
     /// Writes copies of records, of which the index is not told; returns where each went.
@@ -359,7 +376,8 @@ impl Inner {
         len: u64,
     ) -> Result<Arc<Segment>, Fault> {
         writer.note_dirty(index)?;
-        let fits = writer.has_room(batch.len + len, self.segments.len_max);
+        let lens = (batch.len + len, batch.headers.len() + RECORD_HEADER_LEN_MAX);
+        let fits = writer.has_room(lens, self.segments.len_max);
         if !fits || batch.records.len() == BATCH_COUNT_MAX {
             self.write(index, writer, batch)?;
         }
@@ -388,7 +406,7 @@ impl Inner {
             parts.extend([IoSlice::new(header), IoSlice::new(record.data)]);
             rest = after;
         }
-        self.write_parts(writer, &parts, len)?;
+        self.write_parts(writer, (&parts, len), &headers)?;
         for Laid { place, then, .. } in records {
             match then {
                 Then::Insert(fingerprint) => index.insert(fingerprint, place)?,
@@ -402,12 +420,13 @@ impl Inner {
         Ok(())
     }
 
-    /// Writes `parts` of `len` bytes at the end of the current pack, whole or not at all.
+    /// Writes `parts` of `len` bytes at the end of the current pack, whole or not at all; they are
+    /// records with these headers.
     fn write_parts(
         &self,
         writer: &mut Writer,
-        parts: &[IoSlice<'_>],
-        len: u64,
+        (parts, len): (&[IoSlice<'_>], u64),
+        headers: &[u8],
     ) -> Result<(), StoreError> {
         let segment = writer.segment.as_ref().expect("invariant: made room before");
         if let Err(source) = segment.file.write_all_vectored_at(parts, writer.end) {
@@ -417,6 +436,7 @@ impl Inner {
         }
         writer.end += len;
         writer.written += len;
+        writer.ledger.note(headers, self.segments.len_max);
         if writer.end - writer.sync_started >= START_SYNC_LEN {
             segment.file.start_sync(writer.sync_started, writer.end - writer.sync_started);
             writer.sync_started = writer.end;
@@ -430,6 +450,7 @@ impl Inner {
 
     /// Begins the next pack.
     pub(super) fn roll(&self, writer: &mut Writer) -> Result<(), StoreError> {
+        self.write_footer(writer);
         while writer.unsynced.len() >= UNSYNCED_COUNT_MAX {
             let oldest = &writer.unsynced[0];
             oldest.file.sync_data().map_err(|source| self.fail(&oldest.path, source))?;
@@ -438,10 +459,26 @@ impl Inner {
         let segment = self.segments.create(writer.last_number + 1)?;
         writer.last_number += 1;
         writer.end = SEGMENT_HEADER_LEN as u64;
+        writer.ledger = Ledger::new(writer.end);
         writer.sync_started = 0;
         writer.unsynced.push(Arc::clone(&segment));
         writer.segment = Some(segment);
         Ok(())
+    }
+
+    /// Closes the current pack with what lies in it. Failing is no harm: the records say the same.
+    fn write_footer(&self, writer: &mut Writer) {
+        let Some(segment) = writer.segment.clone() else { return };
+        let ledger = std::mem::take(&mut writer.ledger);
+        let footer = ledger.finish(&segment, (writer.end, self.segments.len_max));
+        let written = footer.and_then(|footer| {
+            let Some(footer) = footer else { return Ok(()) };
+            let part = (&[IoSlice::new(&footer)][..], footer.len() as u64);
+            self.write_parts(writer, part, &[])
+        });
+        if let Err(error) = written {
+            debug!(%error, "a pack has no footer");
+        }
     }
 
     /// The index, with room for `more` entries.

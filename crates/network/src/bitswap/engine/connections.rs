@@ -26,12 +26,19 @@ struct Connection {
 }
 
 /// All connections by peer; a peer's first one that speaks Bitswap is used.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Connections {
     peers: HashMap<PeerId, Vec<Connection>>,
+    /// What all of them have still to write, and may have at most.
+    unsent_len: usize,
+    unsent_len_max: usize,
 }
 
 impl Connections {
+    pub(super) fn new(unsent_len_max: usize) -> Self {
+        Self { peers: HashMap::new(), unsent_len: 0, unsent_len_max }
+    }
+
     pub(super) fn open(&mut self, link: Link, messages: mpsc::Sender<Outgoing>) {
         let connection =
             Connection { id: link.connection, messages, version: None, unsent: 0, unsent_len: 0 };
@@ -52,6 +59,7 @@ impl Connections {
         if let Some(connection) = self.connection(link) {
             connection.unsent = connection.unsent.saturating_sub(1);
             connection.unsent_len = connection.unsent_len.saturating_sub(len);
+            self.unsent_len = self.unsent_len.saturating_sub(len);
         }
     }
 
@@ -59,7 +67,9 @@ impl Connections {
     pub(super) fn close(&mut self, link: Link) -> bool {
         let in_use = self.in_use(&link.peer).is_none_or(|used| used.id == link.connection);
         if let Some(connections) = self.peers.get_mut(&link.peer) {
-            connections.retain(|connection| connection.id != link.connection);
+            for closed in connections.extract_if(.., |one| one.id == link.connection) {
+                self.unsent_len = self.unsent_len.saturating_sub(closed.unsent_len);
+            }
             if connections.is_empty() {
                 self.peers.remove(&link.peer);
                 return true;
@@ -83,11 +93,15 @@ impl Connections {
         self.peers.keys().filter(|peer| self.in_use(peer).is_some()).copied().collect()
     }
 
-    /// Whether a message with blocks may be handed over.
+    /// Whether a message with blocks may be handed over. When half of what all may have is
+    /// taken, the rest is for those who have none.
     pub(super) fn has_room(&self, peer: &PeerId) -> bool {
+        let len = self.unsent_len + MESSAGE_LEN_TARGET;
         self.in_use(peer).is_some_and(|used| {
             used.unsent < PEER_UNSENT_MAX
                 && used.unsent_len + MESSAGE_LEN_TARGET <= PEER_UNSENT_LEN_MAX
+                && len <= self.unsent_len_max
+                && (used.unsent == 0 || len <= self.unsent_len_max / 2)
         })
     }
 
@@ -110,6 +124,7 @@ impl Connections {
         if sent {
             connection.unsent += 1;
             connection.unsent_len += len;
+            self.unsent_len += len;
         }
         sent
     }

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{Host, Request as Call, RpcError, VERSION, answer};
 use cairn_node::Node;
+use cairn_runtime::open_files_max;
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
     body::Incoming,
@@ -34,7 +35,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-/// Most connections at a time; more wait in the system's queue.
+/// Most connections at a time, as far as the process may have eight times as many files open; more
+/// wait in the system's queue.
 pub(super) const CONNECTIONS_MAX: u32 = 1024;
 /// Longest head of a request, in bytes: arguments stand in the URL.
 pub(super) const HEAD_LEN_MAX: usize = 1024 * 1024;
@@ -80,7 +82,9 @@ pub async fn serve(
         warn!(%address, "the RPC API is open to other machines without API.Authorizations");
     }
     let tasks = node.tasks().child();
-    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX as usize));
+    let files = u32::try_from(open_files_max() / 8).unwrap_or(u32::MAX);
+    let connections_max = CONNECTIONS_MAX.min(files);
+    let slots = Arc::new(Semaphore::new(connections_max as usize));
     let server = Arc::new(Server {
         guard: Guard::new(&headers, &users, address.port()),
         host: Host { node: Some(node), is_daemon: true },
@@ -112,7 +116,7 @@ pub async fn serve(
     }
     drop(listener);
     // All slots are free when all connections have ended.
-    drop(timeout(GRACE, slots.acquire_many(CONNECTIONS_MAX)).await);
+    drop(timeout(GRACE, slots.acquire_many(connections_max)).await);
     tasks.stop(Duration::ZERO).await;
     Ok(())
 }

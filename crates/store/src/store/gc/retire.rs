@@ -14,11 +14,10 @@ use crate::{
     store::{
         Inner,
         index::{Entry, Place},
-        record::Record,
+        record::{Record, Tombstone},
         segment::Segment,
     },
 };
-use cairn_block::Multihash;
 use std::sync::Arc;
 
 /// Data shorter than this is not worth a hole of its own.
@@ -93,8 +92,12 @@ fn retire(inner: &Inner, dead: Vec<(Entry, Record)>) -> Result<Vec<(Place, Recor
     if still.is_empty() {
         return Ok(Vec::new());
     }
-    let hashes: Vec<Multihash> = still.iter().map(|(_, record)| record.hash.clone()).collect();
-    inner.settle(inner.append_tombstones(&inner.index(), &mut writer, &hashes))?;
+    let tombstone = |(_, record): &(Entry, Record)| {
+        let hash = record.hash.clone();
+        Tombstone { hash, before: None }
+    };
+    let tombstones: Vec<Tombstone> = still.iter().map(tombstone).collect();
+    inner.settle(inner.append_tombstones(&inner.index(), &mut writer, &tombstones))?;
     let mut retired = Vec::with_capacity(still.len());
     for (entry, record) in still {
         let found = inner.look_locked(&writer, |index| entry.found(index))?;

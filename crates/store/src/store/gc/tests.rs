@@ -230,6 +230,29 @@ fn leases_keep_what_was_written_before_and_after_the_beginning() {
 }
 
 #[test]
+fn a_tombstone_is_kept_although_the_block_is_there_again() {
+    let vfs = memory();
+    let store = open(&vfs);
+    let first = blocks(0..39, 100_000);
+    store.append(&first).unwrap();
+    store.append(&blocks(100..120, 100_000)).unwrap();
+    assert!(store.delete(first[3].cid()).unwrap());
+    store.append(&first[3..4]).unwrap();
+    store.append(&blocks(200..210, 100_000)).unwrap();
+    store.flush().unwrap();
+    // The tombstone's pack goes, and the new record of the block moves.
+    assert_eq!(collect(&store, &first).0.block_count, 30);
+    assert_eq!(vfs.len(&pack(2)).unwrap(), Some(SEGMENT_HEADER_LEN as u64));
+    assert_holds(&vfs, &store, &first, &[]);
+    // Now that goes as well; what pack 1 still holds of it must not come back.
+    store.append(&blocks(300..310, 100_000)).unwrap();
+    store.flush().unwrap();
+    let live: Vec<Block> = first.iter().filter(|block| **block != first[3]).cloned().collect();
+    assert_eq!(collect(&store, &live).0.block_count, 11);
+    assert_holds(&vfs, &store, &live, &first[3..4]);
+}
+
+#[test]
 fn a_collection_that_is_dropped_or_stopped_loses_nothing() {
     let vfs = memory();
     let store = open(&vfs);

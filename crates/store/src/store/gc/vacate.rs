@@ -10,9 +10,9 @@ use super::{CHUNK_COUNT, SweepObserver, Swept, headers::Headers};
 use crate::{
     StoreError,
     store::{
-        Fault, Inner,
-        index::{Entry, Index, Place},
-        record::{Record, RecordKind, SEGMENT_HEADER_LEN},
+        Inner,
+        index::{Entry, Place},
+        record::{Record, RecordKind, SEGMENT_HEADER_LEN, Tombstone},
         scan::{Item, Scan},
         segment::{Opened, Segment},
         writer::BATCH_COUNT_MAX,
@@ -197,52 +197,52 @@ fn copy(inner: &Inner, live: Vec<Live>, moves: &mut Vec<Move>) -> Result<(), Sto
     Ok(())
 }
 
-/// Writes the tombstones of `segment` again, if there are packs before it with records that they
-/// may have deleted.
+/// Writes the tombstones of `segment` again that are about packs that are still there.
+///
+/// The block may have been written again since: what is carried is about the packs before this
+/// one only, and the records of this one go with it.
 fn carry_tombstones(inner: &Inner, segment: &Arc<Segment>) -> Result<(), StoreError> {
-    if !segment.has_tombstones() || !has_older(inner, segment.id.number)? {
+    let Some(oldest) = oldest(inner)?.filter(|oldest| *oldest < segment.id.number) else {
+        return Ok(());
+    };
+    if !segment.has_tombstones() {
         return Ok(());
     }
-    let mut scan = Scan::new(Arc::clone(segment), SEGMENT_HEADER_LEN as u64, segment.len()?);
-    let mut hashes = Vec::new();
+    let (start, end) = (SEGMENT_HEADER_LEN as u64, segment.len()?);
+    let mut scan = Scan::synced(Arc::clone(segment), start, end)?;
+    let mut tombstones = Vec::new();
     while let Some(item) = scan.next()? {
         let Item::Record { record, .. } = item else { continue };
-        if record.kind == RecordKind::Tombstone {
-            hashes.push(record.hash);
+        let Some(tombstone) = record.tombstone() else { continue };
+        let before = tombstone.before.unwrap_or(segment.id.number);
+        if oldest < before {
+            tombstones.push(Tombstone { before: Some(before), ..tombstone });
         }
-        if hashes.len() == CHUNK_COUNT {
-            write_tombstones(inner, &std::mem::take(&mut hashes))?;
+        if tombstones.len() == CHUNK_COUNT {
+            write_tombstones(inner, &std::mem::take(&mut tombstones))?;
         }
     }
-    write_tombstones(inner, &hashes)?;
+    write_tombstones(inner, &tombstones)?;
     inner.flush()
 }
 
-fn has_older(inner: &Inner, number: u32) -> Result<bool, StoreError> {
-    for older in inner.segments.numbers()?.into_iter().take_while(|older| *older < number) {
-        if !matches!(inner.segments.open(older)?, Opened::Emptied(_)) {
-            return Ok(true);
+/// The first pack that holds anything.
+fn oldest(inner: &Inner) -> Result<Option<u32>, StoreError> {
+    for number in inner.segments.numbers()? {
+        if !matches!(inner.segments.open(number)?, Opened::Emptied(_)) {
+            return Ok(Some(number));
         }
     }
-    Ok(false)
+    Ok(None)
 }
 
-fn write_tombstones(inner: &Inner, hashes: &[Multihash]) -> Result<(), StoreError> {
-    let mut writer = inner.writer();
-    inner.writable()?;
-    let mut absent = Vec::with_capacity(hashes.len());
-    for hash in hashes {
-        let find = |index: &Index| index.find(index.fingerprint(hash), None);
-        // A block that is there has a later record, which counts without the tombstone.
-        if inner.look_locked(&writer, find)?.is_none() {
-            absent.push(hash.clone());
-        }
-    }
-    if absent.is_empty() {
+fn write_tombstones(inner: &Inner, tombstones: &[Tombstone]) -> Result<(), StoreError> {
+    if tombstones.is_empty() {
         return Ok(());
     }
-    let index = inner.index();
-    let written: Result<(), Fault> = inner.append_tombstones(&index, &mut writer, &absent);
+    let mut writer = inner.writer();
+    inner.writable()?;
+    let written = inner.append_tombstones(&inner.index(), &mut writer, tombstones);
     inner.settle(written)
 }
 

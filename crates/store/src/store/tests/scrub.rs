@@ -188,8 +188,7 @@ fn a_scrub_goes_on_where_another_stopped() {
     let blocks: Vec<Block> = (0..1500).map(|number| block(number, 9000)).collect();
     let vfs = closed(&blocks);
     let mut bytes = read(&vfs, &pack(3));
-    let at = bytes.len() - 10;
-    bytes[at] ^= 1;
+    bytes[64 + 54 + 10] ^= 1;
     write(&vfs, &pack(3), &bytes);
     let (mut count, mut found, mut position) = (0, Vec::new(), None);
     let mut steps = 0;
