@@ -29,16 +29,13 @@ mod verify;
 pub use add::{AddEntries, AddEntry, AddEntryError, AddEvent, AddKind, AddOptions, AddSummary};
 pub use block_ops::{BlockRemoval, RepoStat};
 pub use blocks::{Blocks, Fetch};
-pub use cairn_store::{Copied, Swept};
+pub use cairn_store::{Copied, REPO_VERSION, Swept};
 pub use cairn_unixfs::{DirectoryEstimate, Mtime, Resolved};
 pub use config::{Config, ConfigError, repo_path};
 pub use error::{ErrorKind, NodeError};
 pub use identity::Identity;
 pub use init::{InitOptions, InitReport, init};
 pub use local::{LocalWalkOptions, local_entries};
-/// The format number of the repositories that this version makes.
-pub const REPO_VERSION: u64 = 1;
-
 pub use node::{Node, OpenOptions};
 pub use pins::{
     BadBlock, PinCheck, PinChecks, PinEntries, PinEntry, PinFilter, PinOptions, PinPage,

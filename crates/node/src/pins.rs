@@ -1,7 +1,8 @@
 //! Pins: what must stay, with everything below it.
 //!
-//! A recursive pin first makes sure that the whole DAG is here (fetching what is not), flushes
-//! once, and only then commits: a pin that is there keeps what it promises.
+//! A recursive pin first makes sure that the whole DAG is here (fetching what is not) and only
+//! then commits, which makes blocks and pin durable together: a pin that is there keeps what it
+//! promises.
 //!
 //! Not here: how pins are kept (`cairn-store`), garbage collection.
 
@@ -12,7 +13,7 @@ pub use list::{PinEntries, PinEntry, PinFilter, PinPage, PinPageStream};
 pub use verify::{BadBlock, PinCheck, PinChecks};
 
 use crate::{Fetch, Node, NodeError};
-use cairn_block::{BlockStore as _, BlockStoreExt as _, Cid, Multihash};
+use cairn_block::{BlockStoreExt as _, Cid, Multihash};
 use cairn_dag::WalkOptions;
 use cairn_runtime::blocking;
 use cairn_store::{PIN_NAME_LEN_MAX, Pin, PinError, PinKind};
@@ -139,7 +140,6 @@ impl Node {
                 drop(blocks.require(cid).await?);
             }
         }
-        self.blocks(Fetch::Local).sync().await?;
         let kind = if recursive { PinKind::Recursive } else { PinKind::Direct };
         let expires = expire_in.and_then(|time| self.clock().now().checked_add(time));
         let pin = |cid: &Cid| Pin { cid: cid.clone(), kind, name: name.clone(), expires };
@@ -223,7 +223,6 @@ impl Node {
         }
         let _until_pinned = self.store().lease();
         self.complete(std::slice::from_ref(to), None).await?;
-        self.blocks(Fetch::Local).sync().await?;
         let new = Pin { cid: to.clone(), ..old };
         let removed = if unpin { vec![from.clone()] } else { Vec::new() };
         let pins = self.pins().clone();

@@ -19,6 +19,9 @@ use std::{path::Path, sync::Arc};
 /// Where the repository is.
 const ROOT: &str = "/home/repo";
 
+/// Changes of the metadata between two commits of their database, so that a script has several.
+const NOTE_COUNT_MAX: usize = 4;
+
 /// A program with a repository, and the model of it.
 #[derive(Debug)]
 pub struct Session {
@@ -83,6 +86,7 @@ impl Session {
         self.model.made = true;
         let mut options = OpenOptions::default();
         options.segment_len_max = self.segment_len_max;
+        options.note_count_max = NOTE_COUNT_MAX;
         self.repo = Some(Repo::open(vfs, root, options)?);
         Ok(())
     }

@@ -5,7 +5,8 @@
 //!
 //! Invariants: all I/O goes through `cairn_runtime::Vfs`; nothing that [`Store::flush`] or a pin
 //! commit has acknowledged is lost by a crash or a power cut; bytes that do not hash to their CID
-//! never leave. The packs are the truth: the index is rebuilt from them whenever in doubt.
+//! never leave. The packs are the truth: the index is rebuilt from them whenever in doubt, and
+//! they take every change of the metadata first.
 //! Not here: what a config key means (`cairn-node`), fetching what is missing (`cairn-network`).
 
 mod backup;
@@ -19,7 +20,7 @@ pub use backup::{Copied, Progress};
 pub use error::StoreError;
 pub use meta::{MFS_ROOT_KEY, Meta, MetaError, MetaReset};
 pub use pins::{PIN_NAME_LEN_MAX, Pin, PinError, PinKind, PinPages, Pins};
-pub use repo::{OpenOptions, Repo, RepoError, RepoKind, RepoStat};
+pub use repo::{OpenOptions, REPO_VERSION, Repo, RepoError, RepoKind, RepoStat};
 pub use store::{
     Collection, Corrupt, CorruptKind, Damage, Lease, List, Mark, Scrub, ScrubPosition, ScrubStep,
     Store, StoreStat, SweepObserver, Swept,

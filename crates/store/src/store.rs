@@ -14,6 +14,7 @@ mod copies;
 mod gc;
 mod index;
 mod list;
+mod note;
 mod read;
 mod record;
 mod recover;
@@ -28,14 +29,16 @@ mod tests;
 
 pub(crate) use copies::{BackupPack, PACK_HEADER_LEN};
 pub use gc::{Collection, Lease, Mark, SweepObserver, Swept};
+pub(crate) use index::Position;
 pub use list::List;
+pub(crate) use note::{NOTE_LEN_MAX, Note, NotesKnown, Settle};
 pub(crate) use record::SEGMENT_LEN_MAX;
 pub use scrub::{Corrupt, CorruptKind, Scrub, ScrubPosition, ScrubStep};
 
 use crate::StoreError;
 use cairn_block::{Block, BlockError, BlockStore, Cid, Multihash};
 use cairn_runtime::{BlockingLanes, Vfs, VfsFile};
-use index::{Garbled, Index, Place, Position};
+use index::{Garbled, Index, Place};
 use segment::Segments;
 use std::{
     collections::HashMap,
@@ -97,6 +100,7 @@ struct Inner {
     written: AtomicU64,
     sync: GroupSync,
     keepers: gc::Keepers,
+    notes: note::Notes,
     /// Set once a sync has failed; every write then answers with it.
     failed: OnceLock<StoreError>,
     /// Records that must not be served, until a good copy replaces them.
@@ -155,9 +159,11 @@ impl Store {
         for damage in &recovered.damage {
             warn!(%damage, "blocks are lost");
         }
+        let notes = note::Notes::after(&recovered);
         let inner = Inner {
             segments,
             index_path,
+            notes,
             index: RwLock::new(Arc::new(recovered.index)),
             written: AtomicU64::new(recovered.writer.written()),
             opened_at: recovered.writer.position(),

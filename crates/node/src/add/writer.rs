@@ -163,9 +163,11 @@ impl Writer<'_> {
         self.summary.roots = roots.iter().filter_map(cid).collect();
         if plan.writes() {
             let node = self.output.node;
-            node.store().flush()?;
             if plan.options.pin {
+                // One flush makes the blocks durable with it.
                 node.pins().add(&pins(&self.summary.roots, &plan.options.pin_name))?;
+            } else {
+                node.store().flush()?;
             }
         }
         roots.into_iter().try_for_each(|root| self.output.send(root))?;

@@ -3,12 +3,12 @@
 //! ```text
 //! segment   header, then records without gaps, up to 256 MiB; blocks/000001.pack and so on
 //! header    two equal halves of 32 bytes, so that one damaged sector does not lose the salt:
-//!            0  8  "cairnpk" and the format number, 1
+//!            0  8  "cairnpk" and the format number: 2, or 1 of packs begun before there were notes
 //!            8  4  segment number          12  4  flags: 1 emptied, 2 holds tombstones
 //!           16  8  salt, random            24  4  zero
 //!           28  4  CRC-32 of the 28 bytes before
 //! record     0  4  "cRec"
-//!            4  1  kind: 1 block, 2 tombstone (deleted), 3 footer (later), 4 void (torn, skipped)
+//!            4  1  kind: 1 block, 2 tombstone, 3 footer (later), 4 void (torn), 5 note (`note.rs`)
 //!            5  1  length of the multihash, 2 to 139
 //!            6  2  flags: zero; a reader refuses data under flags that it does not know
 //!            8  4  length of the data that follows, at most 2 MiB
@@ -47,14 +47,11 @@ pub(crate) const RECORD_HEADER_LEN_MAX: usize = RECORD_PREFIX_LEN + HASH_LEN_MAX
 /// Longest record of a block.
 pub(crate) const BLOCK_RECORD_LEN_MAX: u64 = (RECORD_HEADER_LEN_MAX + BLOCK_LEN_MAX) as u64;
 
-/// Format number of segments, the last byte of their magic.
-pub(crate) const SEGMENT_FORMAT: u8 = 1;
+/// Format number of segments, the last byte of their magic; those of 1 are read as well.
+pub(crate) const SEGMENT_FORMAT: u8 = 2;
 
 /// First bytes of every record; what a search for the next one after damage looks for.
 pub(crate) const RECORD_MAGIC: [u8; 4] = *b"cRec";
-
-/// Kind of a record that is skipped because its data was torn.
-const VOID: u8 = 4;
 
 const SEGMENT_MAGIC: [u8; 7] = *b"cairnpk";
 const SEGMENT_HALF_LEN: usize = SEGMENT_HEADER_LEN / 2;
@@ -149,7 +146,11 @@ pub(crate) enum RecordKind {
     Block,
     /// The block is deleted; records before this one do not count.
     Tombstone,
-    /// Something that this version does not know, or a torn block; skipped.
+    /// A block or a note that a crash cut short; skipped.
+    Void,
+    /// A change of the metadata, see `note.rs`.
+    Note,
+    /// Something that this version does not know; skipped.
     Unknown,
 }
 
@@ -173,7 +174,7 @@ impl Record {
         u64::from(self.header_len) + u64::from(self.data_len)
     }
 
-    /// Bytes of a block's record.
+    /// Bytes of a record with data.
     pub(crate) fn len_for(hash: &Multihash, data_len: usize) -> u64 {
         (RECORD_PREFIX_LEN + hash.encoded_len() + data_len) as u64
     }
@@ -190,7 +191,8 @@ impl Record {
         let kind = match kind {
             RecordKind::Block => 1,
             RecordKind::Tombstone => 2,
-            RecordKind::Unknown => VOID,
+            RecordKind::Void | RecordKind::Unknown => 4,
+            RecordKind::Note => 5,
         };
         out.extend_from_slice(&RECORD_MAGIC);
         out.extend_from_slice(&[kind, hash.encoded_len() as u8, 0, 0]);
@@ -224,6 +226,8 @@ impl Record {
         let kind = match bytes[4] {
             1 => RecordKind::Block,
             2 => RecordKind::Tombstone,
+            4 => RecordKind::Void,
+            5 => RecordKind::Note,
             _ => RecordKind::Unknown,
         };
         Some(Self {

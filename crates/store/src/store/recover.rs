@@ -35,6 +35,8 @@ pub(super) struct Recovered {
     pub(super) index: Index,
     pub(super) writer: Writer,
     pub(super) damage: Vec<Damage>,
+    /// Whether the last process closed the store, and nothing has touched it since.
+    pub(super) clean: bool,
 }
 
 /// Opens the packs and their index.
@@ -54,7 +56,7 @@ pub(super) fn open(segments: &Segments, index_path: &Path) -> Result<Recovered, 
     if index.state() == State::Clean && end_is_at(segments, start, last)? {
         let last = open_last(segments, last)?;
         let writer = Writer::new(last, start.segment(), Vec::new());
-        return Ok(Recovered { index, writer, damage });
+        return Ok(Recovered { index, writer, damage, clean: true });
     }
     if index.forget_from(start, &emptied(segments, &numbers)?) == Err(Garbled) {
         warn!(path = %index_path.display(), "the index is damaged, reading the packs");
@@ -99,7 +101,7 @@ fn reopen(
     }
     damage.append(&mut replay.damage);
     let writer = Writer::new(last, last_number, unsynced);
-    Ok(Recovered { index: replay.index, writer, damage })
+    Ok(Recovered { index: replay.index, writer, damage, clean: false })
 }
 
 /// The index, with the position to read the packs from; `None` if it is of no use.
@@ -398,7 +400,7 @@ impl<'a> Replay<'a> {
                     && matches!(verified.next(), Some(Err(BlockError::Corrupt { .. })));
             if torn {
                 let (path, offset) = (segment.path.display(), position.offset());
-                info!(%path, offset, "dropping a block that was cut short by a crash");
+                info!(%path, offset, "dropping a record that was cut short by a crash");
                 void(segment, offset, record)?;
             } else {
                 self.apply(*position, record)?;
@@ -416,7 +418,7 @@ impl<'a> Replay<'a> {
                 self.insert(&record.hash, place)
             }
             RecordKind::Tombstone => self.remove(&record.hash),
-            RecordKind::Unknown => Ok(()),
+            RecordKind::Void | RecordKind::Note | RecordKind::Unknown => Ok(()),
         }
     }
 
@@ -476,14 +478,14 @@ impl<'a> Replay<'a> {
 fn void(segment: &Segment, offset: u64, record: &Record) -> Result<(), StoreError> {
     let mut header = Vec::new();
     let named = (&record.hash, record.data_len);
-    Record::encode(segment.id, offset, RecordKind::Unknown, named, &mut header);
+    Record::encode(segment.id, offset, RecordKind::Void, named, &mut header);
     let written = segment.file.write_all_at(&header, offset);
     written.map_err(|source| StoreError::io("write", &segment.path, source))
 }
 
-/// Whether the record holds a block's own bytes.
+/// Whether the record's name is the hash of its data.
 fn can_be_hashed(record: &Record) -> bool {
-    record.kind == RecordKind::Block && record.flags == 0
+    matches!(record.kind, RecordKind::Block | RecordKind::Note) && record.flags == 0
 }
 
 const _: () = assert!(SEGMENT_LEN_MAX < u32::MAX as u64);

@@ -44,6 +44,9 @@ pub(super) struct Writer {
     unsynced: Vec<Arc<Segment>>,
     names_synced_to: u32,
     written: u64,
+    /// Up to where everything is synced, and what was written then; `None` before the first sync
+    /// after a crash.
+    synced: Option<(Position, u64)>,
     sync_started: u64,
     /// Whether the index file says on disk that it is being written to.
     noted_dirty: bool,
@@ -94,7 +97,15 @@ impl Writer {
         let written = u64::from(!unsynced.is_empty());
         let (segment, end) = last.map_or((None, 0), |(segment, end)| (Some(segment), end));
         let sync_started = end;
-        Self { segment, end, last_number, unsynced, written, sync_started, ..Self::default() }
+        let mut writer =
+            Self { segment, end, last_number, unsynced, written, sync_started, ..Self::default() };
+        writer.synced = (written == 0).then(|| (writer.position(), written));
+        writer
+    }
+
+    /// Up to where everything is synced, and how many bytes were written since.
+    pub(super) fn since_sync(&self) -> Option<(Position, u64)> {
+        self.synced.map(|(position, ticket)| (position, self.written - ticket))
     }
 
     pub(super) fn written(&self) -> u64 {
@@ -149,6 +160,7 @@ impl Writer {
         let current = pending.position.segment();
         self.unsynced.retain(|segment| !all && segment.id.number >= current);
         self.names_synced_to = self.names_synced_to.max(pending.names.unwrap_or_default());
+        self.synced = Some((pending.position, pending.ticket));
     }
 
     /// Before the first write: notes on disk that the index may get ahead of its checkpoint.
@@ -312,6 +324,28 @@ impl Inner {
             Record::encode(segment.id, offset, kind, (hash, 0), &mut headers);
         }
         Ok(self.write_parts(writer, &[IoSlice::new(&headers)], len)?)
+    }
+
+    /// Writes the record of a note; `make` is asked for its bytes when its place is known, and
+    /// they must be `len` long. Returns the place.
+    pub(super) fn append_note_record(
+        &self,
+        writer: &mut Writer,
+        len: usize,
+        make: impl FnOnce(&Writer) -> Vec<u8>,
+    ) -> Result<Position, StoreError> {
+        let index = self.index();
+        let record_len = Record::len_for(&Multihash::sha2_256([0; 32]), len);
+        let room = self.room_for(&index, writer, &mut Batch::default(), record_len);
+        let segment = self.settle(room)?;
+        let bytes = make(writer);
+        let (hash, position) = (Multihash::sha2_256(cairn_hash::sha256(&bytes)), writer.position());
+        let mut header = Vec::new();
+        let of = (&hash, bytes.len() as u32);
+        Record::encode(segment.id, position.offset(), RecordKind::Note, of, &mut header);
+        let parts = [IoSlice::new(&header), IoSlice::new(&bytes)];
+        self.write_parts(writer, &parts, record_len)?;
+        Ok(position)
     }
 
     /// Writes copies of records, of which the index is not told; returns where each went.

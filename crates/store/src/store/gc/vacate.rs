@@ -3,7 +3,7 @@
 //! Invariants: an entry moves to a copy that is durable; between the first copy and the moving
 //! there is no checkpoint, since one would be after the copies and before the index has them. The
 //! pack is emptied only when no entry points into it, and its tombstones are carried on while
-//! packs before it may hold what they deleted.
+//! packs before it may hold what they deleted, and its notes are settled.
 //! Not here: which packs (`plan.rs`).
 
 use super::{CHUNK_COUNT, SweepObserver, Swept, headers::Headers};
@@ -262,6 +262,8 @@ fn empty(inner: &Inner, segment: &Arc<Segment>, swept: &mut Swept) -> Result<(),
         return Ok(());
     }
     let len = segment.len()?.saturating_sub(SEGMENT_HEADER_LEN as u64);
+    // Notes may lie in it, or count its records.
+    inner.settle_notes()?;
     inner.segments.empty(segment)?;
     swept.freed_len += len;
     Ok(())
