@@ -6,7 +6,7 @@ mod start;
 
 use crate::{
     Blocks, Config, Fetch, Identity, NodeError, add::ADD_COUNT_MAX, blocks::Reach,
-    init::open_config, scrub::Scrubber,
+    config::Settings, init::open_config, scrub::Scrubber,
 };
 use cairn_block::Cid;
 use cairn_dag::{DagError, IpfsPath, Visit, WalkOptions};
@@ -69,6 +69,7 @@ impl Node {
             Ok::<_, NodeError>((repo, config))
         })
         .await?;
+        repo.store().set_compression(config.read(Settings::compression)?);
         let identity = config.identity()?;
         let tasks = Tasks::default();
         let network = if options.online {

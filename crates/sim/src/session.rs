@@ -12,7 +12,7 @@ use crate::{
 };
 use anyhow::{Context as _, Result, bail, ensure};
 use cairn_block::{Block, Multihash};
-use cairn_store::{OpenOptions, Pin, Repo, RepoKind, SweepObserver};
+use cairn_store::{Compression, OpenOptions, Pin, Repo, RepoKind, SweepObserver};
 use serde_json::json;
 use std::{path::Path, sync::Arc};
 
@@ -83,7 +83,10 @@ impl Session {
         self.model.made = true;
         let mut options = OpenOptions::default();
         options.segment_len_max = self.segment_len_max;
-        self.repo = Some(Repo::open(vfs, root, options)?);
+        let repo = Repo::open(vfs, root, options)?;
+        // What shrinks is kept compressed, the rest is not: both kinds go through everything.
+        repo.store().set_compression(Compression::Zstd { level: Compression::LEVEL_MIN });
+        self.repo = Some(repo);
         Ok(())
     }
 

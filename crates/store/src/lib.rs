@@ -21,6 +21,6 @@ pub use meta::{MFS_ROOT_KEY, Meta, MetaError, MetaReset};
 pub use pins::{PIN_NAME_LEN_MAX, Pin, PinError, PinKind, PinPages, Pins};
 pub use repo::{OpenOptions, Repo, RepoError, RepoKind, RepoStat};
 pub use store::{
-    Collection, Corrupt, CorruptKind, Damage, Lease, List, Mark, Scrub, ScrubPosition, ScrubStep,
-    Store, StoreStat, SweepObserver, Swept,
+    Collection, Compression, Corrupt, CorruptKind, Damage, Lease, List, Mark, Scrub, ScrubPosition,
+    ScrubStep, Store, StoreStat, SweepObserver, Swept,
 };

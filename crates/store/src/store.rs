@@ -10,7 +10,9 @@
 //! holds while it does I/O. Deleting appends a tombstone, so a rebuild does not bring blocks back.
 //! Not here: the bytes (`store/record.rs`), which blocks are in use (`cairn-node`).
 
+mod compress;
 mod copies;
+mod encoding;
 mod gc;
 mod index;
 mod list;
@@ -26,6 +28,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use compress::Compression;
 pub(crate) use copies::{BackupPack, PACK_HEADER_LEN};
 pub use gc::{Collection, Lease, Mark, SweepObserver, Swept};
 pub use list::List;
@@ -35,6 +38,7 @@ pub use scrub::{Corrupt, CorruptKind, Scrub, ScrubPosition, ScrubStep};
 use crate::StoreError;
 use cairn_block::{Block, BlockError, BlockStore, Cid, Multihash};
 use cairn_runtime::{BlockingLanes, Vfs, VfsFile};
+use compress::Compressor;
 use index::{Garbled, Index, Place, Position};
 use segment::Segments;
 use std::{
@@ -101,6 +105,7 @@ struct Inner {
     failed: OnceLock<StoreError>,
     /// Records that must not be served, until a good copy replaces them.
     corrupt: Mutex<HashMap<Place, Multihash>>,
+    compressor: Compressor,
     damage: Mutex<Vec<Damage>>,
     lanes: BlockingLanes,
     /// The repository's lock, which must outlive the last write.
@@ -166,6 +171,7 @@ impl Store {
             keepers: gc::Keepers::default(),
             failed: OnceLock::new(),
             corrupt: Mutex::default(),
+            compressor: Compressor::default(),
             damage: Mutex::new(recovered.damage),
             lanes: BlockingLanes::new(LANE_COUNT),
             _lock: lock,
@@ -173,8 +179,15 @@ impl Store {
         Ok(Self { inner: Arc::new(inner) })
     }
 
+    /// Says how blocks are kept from now on; at first they are kept as they are.
+    ///
+    /// What is there stays as it is, and is read whatever this says.
+    pub fn set_compression(&self, compression: Compression) {
+        self.inner.compressor.set(compression);
+    }
+
     /// Writes the blocks that are not there yet: readable at once, durable after
-    /// [`Store::flush`]. The data is not copied in this process. Blocking.
+    /// [`Store::flush`]. Unless it is compressed, the data is not copied in this process. Blocking.
     ///
     /// A copy known to be corrupt is replaced.
     ///

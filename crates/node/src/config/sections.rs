@@ -6,6 +6,8 @@
 //! Source of names, types and defaults: Kubo's `docs/config.md` at 0.43.
 //! Not here: the file itself (`config.rs`), first values of a new file (`initial.rs`).
 
+mod store;
+
 use super::{ConfigError, tree, units};
 use crate::{ScrubSettings, add::AddOptions};
 use cairn_chunk::ChunkSpec;
@@ -451,6 +453,7 @@ impl Settings {
         self.storage_max()?;
         self.gc()?;
         self.scrub()?;
+        self.compression()?;
         self.api_headers()?;
         self.authorizations()?;
         self.gateway()?;

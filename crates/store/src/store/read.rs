@@ -9,6 +9,7 @@
 
 use super::{
     Fault, Inner,
+    encoding::DecodeError,
     index::{Found, Index},
     record::{RECORD_HEADER_LEN_MAX, Record, RecordKind},
     segment::{Opened, Segment},
@@ -16,7 +17,7 @@ use super::{
 use crate::StoreError;
 use bytes::Bytes;
 use cairn_block::{Block, BlockError, Cid, Multihash};
-use std::{io, sync::Arc};
+use std::sync::Arc;
 
 /// Longest span that is read with one call (4 MiB).
 const SPAN_LEN_MAX: u64 = 4 * 1024 * 1024;
@@ -207,7 +208,7 @@ impl Inner {
             let offset = wanted.found.place.offset();
             let cid = &cids[wanted.at];
             match slice(&segment, offset, &bytes.slice_ref(tail(&bytes, offset - start)), cid) {
-                Some(data) => self.sort_out(index, cid, (wanted, data), (answers, &mut unverified)),
+                Some(read) => self.sort_out(index, cid, (wanted, read), (answers, &mut unverified)),
                 None => unverified.extend(self.read_single(index, cids, wanted, answers)?),
             }
         }
@@ -227,8 +228,8 @@ impl Inner {
         if let Some(segment) = self.segment_of(wanted.found)? {
             let place = wanted.found.place;
             let bytes = Bytes::from(segment.read(place.offset(), place.len_bound() as usize)?);
-            if let Some(data) = slice(&segment, place.offset(), &bytes, cid) {
-                self.sort_out(index, cid, (wanted, data), (answers, &mut unverified));
+            if let Some(read) = slice(&segment, place.offset(), &bytes, cid) {
+                self.sort_out(index, cid, (wanted, read), (answers, &mut unverified));
                 return Ok(unverified);
             }
         }
@@ -236,37 +237,49 @@ impl Inner {
         answers[wanted.at] = match self.locate(index, cid.multihash())? {
             Located::Absent | Located::Stale { .. } => Ok(None),
             Located::Broken { .. } => Err(BlockError::Corrupt { cid: cid.clone() }),
-            Located::Here { record, .. } if record.flags != 0 => {
-                let source = io::Error::new(
-                    io::ErrorKind::Unsupported,
-                    "the record was written by a newer version of this program",
-                );
-                Err(BlockError::io("read", source))
-            }
             Located::Here { found, record, segment } => {
                 let offset = found.place.offset();
                 let bytes = Bytes::from(segment.read(offset, record.len() as usize)?);
-                if let Some(data) = slice(&segment, offset, &bytes, cid) {
-                    unverified.push(Unverified { at: wanted.at, found, data });
-                    Ok(None)
-                } else {
-                    // The header is whole and the file ends before the data does.
-                    self.note_corrupt(found.place, cid.multihash());
-                    Err(BlockError::Corrupt { cid: cid.clone() })
+                // Without it the header is whole and the file ends before the data does.
+                let decoded = match slice(&segment, offset, &bytes, cid) {
+                    Some((record, data)) => record.decode_data(data),
+                    None => Err(DecodeError::Corrupt),
+                };
+                match decoded {
+                    Ok(data) => {
+                        unverified.push(Unverified { at: wanted.at, found, data });
+                        Ok(None)
+                    }
+                    Err(error) => Err(self.undecodable(found, cid, error)),
                 }
             }
         };
         Ok(unverified)
     }
 
+    /// Notes a record whose data gives no block; returns the answer.
+    fn undecodable(&self, found: Found, cid: &Cid, error: DecodeError) -> BlockError {
+        if error == DecodeError::Corrupt {
+            self.note_corrupt(found.place, cid.multihash());
+        }
+        error.of(cid)
+    }
+
     fn sort_out(
         &self,
         index: &Index,
         cid: &Cid,
-        (wanted, data): (&Wanted, Bytes),
+        (wanted, (record, data)): (&Wanted, (Record, Bytes)),
         (answers, unverified): (&mut [Answer], &mut Vec<Unverified>),
     ) {
         let &Wanted { at, found } = wanted;
+        let data = match record.decode_data(data) {
+            Ok(data) => data,
+            Err(error) => {
+                answers[at] = Err(self.undecodable(found, cid, error));
+                return;
+            }
+        };
         // Asked after reading: an entry that is still there was not collected before, and its
         // bytes are what was hashed.
         let current = std::ptr::eq(index, &raw const *self.index());
@@ -322,12 +335,12 @@ fn tail(bytes: &[u8], skip: u64) -> &[u8] {
     usize::try_from(skip).ok().and_then(|skip| bytes.get(skip..)).unwrap_or_default()
 }
 
-/// The data of the record at the front of `bytes`, if it is whole and `cid`'s.
-fn slice(segment: &Segment, offset: u64, bytes: &Bytes, cid: &Cid) -> Option<Bytes> {
+/// The record at the front of `bytes` and its data, if it is whole and `cid`'s.
+fn slice(segment: &Segment, offset: u64, bytes: &Bytes, cid: &Cid) -> Option<(Record, Bytes)> {
     let record = Record::decode(segment.id, offset, bytes)?;
     let ours = record.kind == RecordKind::Block
-        && record.flags == 0
         && record.hash == *cid.multihash()
         && record.len() <= bytes.len() as u64;
-    ours.then(|| bytes.slice(record.header_len as usize..record.len() as usize))
+    let data = ours.then(|| bytes.slice(record.header_len as usize..record.len() as usize))?;
+    Some((record, data))
 }

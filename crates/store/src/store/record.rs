@@ -10,9 +10,10 @@
 //! record     0  4  "cRec"
 //!            4  1  kind: 1 block, 2 tombstone (deleted), 3 footer (later), 4 void (torn, skipped)
 //!            5  1  length of the multihash, 2 to 139
-//!            6  2  flags: zero; a reader refuses data under flags that it does not know
+//!            6  2  flags, how to understand the data: 0 it is the block, 1 a zstd frame of it;
+//!                  a reader refuses data under flags that it does not know
 //!            8  4  length of the data that follows, at most 2 MiB
-//!           12  4  length of the block (equal, unless a flag says that the data is compressed)
+//!           12  4  length of the block (equal, unless a flag says that the data is not the block)
 //!           16  4  CRC-32 of salt, segment number, record offset, the 16 bytes before, multihash
 //!           20  n  multihash: varint code, varint length, digest
 //!         20+n  …  data
@@ -24,6 +25,7 @@
 //! of the outer one, and a misdirected write is noticed.
 //! Not here: files (`segment.rs`), walking records (`scan.rs`).
 
+use super::encoding::Payload;
 use cairn_block::BLOCK_LEN_MAX;
 use cairn_hash::{Multihash, varint::VARINT_LEN_MAX};
 
@@ -186,6 +188,28 @@ impl Record {
         (hash, data_len): (&Multihash, u32),
         out: &mut Vec<u8>,
     ) -> usize {
+        Self::encode_lens(segment, offset, (kind, 0, hash), (data_len, data_len), out)
+    }
+
+    /// Appends the header of a block's record, likewise.
+    pub(super) fn encode_block(
+        segment: SegmentId,
+        offset: u64,
+        hash: &Multihash,
+        payload: Payload<'_>,
+        out: &mut Vec<u8>,
+    ) -> usize {
+        let lens = (payload.data.len() as u32, payload.block_len);
+        Self::encode_lens(segment, offset, (RecordKind::Block, payload.flags, hash), lens, out)
+    }
+
+    fn encode_lens(
+        segment: SegmentId,
+        offset: u64,
+        (kind, flags, hash): (RecordKind, u16, &Multihash),
+        (data_len, block_len): (u32, u32),
+        out: &mut Vec<u8>,
+    ) -> usize {
         let start = out.len();
         let kind = match kind {
             RecordKind::Block => 1,
@@ -193,9 +217,10 @@ impl Record {
             RecordKind::Unknown => VOID,
         };
         out.extend_from_slice(&RECORD_MAGIC);
-        out.extend_from_slice(&[kind, hash.encoded_len() as u8, 0, 0]);
+        out.extend_from_slice(&[kind, hash.encoded_len() as u8]);
+        out.extend_from_slice(&flags.to_le_bytes());
         out.extend_from_slice(&data_len.to_le_bytes());
-        out.extend_from_slice(&data_len.to_le_bytes());
+        out.extend_from_slice(&block_len.to_le_bytes());
         out.extend_from_slice(&[0; 4]);
         hash.encode(out);
         let header = &out[start..];

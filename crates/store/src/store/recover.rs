@@ -11,6 +11,7 @@
 
 use super::{
     Damage,
+    encoding::DecodeError,
     index::{Garbled, Index, Place, Position, State},
     record::{Record, RecordKind, SEGMENT_HEADER_LEN, SEGMENT_LEN_MAX},
     scan::{Item, Scan},
@@ -375,7 +376,7 @@ impl<'a> Replay<'a> {
             return self.apply(position, &record);
         }
         let data = segment.read(offset + u64::from(record.header_len), record.data_len as usize)?;
-        self.batch_len += data.len();
+        self.batch_len += record.decoded_len();
         self.batch.push((position, record, data.into()));
         if self.batch_len >= VERIFY_LEN_MAX || self.batch.len() >= VERIFY_COUNT_MAX {
             self.index_batch(segment)?;
@@ -387,16 +388,23 @@ impl<'a> Replay<'a> {
     fn index_batch(&mut self, segment: &Segment) -> Result<(), StoreError> {
         let batch = std::mem::take(&mut self.batch);
         self.batch_len = 0;
-        let blocks = batch.iter().filter(|(_, record, _)| can_be_hashed(record));
-        let named = |(_, record, data): &(Position, Record, Bytes)| {
-            (Cid::v1(codec::RAW, record.hash.clone()), data.clone())
+        let decoded: Vec<_> =
+            batch.iter().map(|(_, record, data)| decode(record, data.clone())).collect();
+        let named = |((_, record, _), decoded): (&(Position, Record, Bytes), &Decoded)| {
+            let Decoded::Bytes(bytes) = decoded else { return None };
+            Some((Cid::v1(codec::RAW, record.hash.clone()), bytes.clone()))
         };
-        let mut verified = Block::verify_many(blocks.map(named).collect()).into_iter();
-        for (position, record, data) in &batch {
-            let torn = data.len() < record.data_len as usize
-                || can_be_hashed(record)
-                    && matches!(verified.next(), Some(Err(BlockError::Corrupt { .. })));
-            if torn {
+        let blocks = batch.iter().zip(&decoded).filter_map(named).collect();
+        let mut verified = Block::verify_many(blocks).into_iter();
+        for ((position, record, _), decoded) in batch.iter().zip(&decoded) {
+            let is_torn = match decoded {
+                Decoded::Bytes(_) => {
+                    matches!(verified.next(), Some(Err(BlockError::Corrupt { .. })))
+                }
+                Decoded::Torn => true,
+                Decoded::Unchecked => false,
+            };
+            if is_torn {
                 let (path, offset) = (segment.path.display(), position.offset());
                 info!(%path, offset, "dropping a block that was cut short by a crash");
                 void(segment, offset, record)?;
@@ -481,9 +489,28 @@ fn void(segment: &Segment, offset: u64, record: &Record) -> Result<(), StoreErro
     written.map_err(|source| StoreError::io("write", &segment.path, source))
 }
 
-/// Whether the record holds a block's own bytes.
-fn can_be_hashed(record: &Record) -> bool {
-    record.kind == RecordKind::Block && record.flags == 0
+/// What a record's data can be checked by.
+enum Decoded {
+    /// The block's bytes, by their hash.
+    Bytes(Bytes),
+    /// It is not whole, whatever it was.
+    Torn,
+    /// Nothing: it holds no block, or a newer version wrote it.
+    Unchecked,
+}
+
+fn decode(record: &Record, data: Bytes) -> Decoded {
+    if data.len() < record.data_len as usize {
+        return Decoded::Torn;
+    }
+    if record.kind != RecordKind::Block {
+        return Decoded::Unchecked;
+    }
+    match record.decode_data(data) {
+        Ok(bytes) => Decoded::Bytes(bytes),
+        Err(DecodeError::Corrupt) => Decoded::Torn,
+        Err(DecodeError::Unknown) => Decoded::Unchecked,
+    }
 }
 
 const _: () = assert!(SEGMENT_LEN_MAX < u32::MAX as u64);

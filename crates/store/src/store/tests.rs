@@ -2,6 +2,7 @@
 
 mod crash;
 mod damage;
+mod encoding;
 mod scrub;
 
 use super::Store;

@@ -10,6 +10,7 @@
 
 use super::{
     Fault, Inner,
+    encoding::Payload,
     index::{Fingerprint, Found, Index, Place, Position, State},
     read::Located,
     record::{Record, RecordKind, SEGMENT_HEADER_LEN, SEGMENT_LEN_MAX},
@@ -177,29 +178,46 @@ impl Inner {
             let (cid, len) = (block.cid().clone(), block.data().len());
             return Err(BlockError::TooLarge { cid, len }.into());
         }
+        let frames = self.compress(blocks);
         let mut writer = self.writer();
         self.writable()?;
         let index = self.index_with_room(&writer, blocks.len() as u64)?;
-        match self.append_with(&index, &mut writer, blocks) {
+        match self.append_with(&index, &mut writer, (blocks, &frames)) {
             Err(Fault::Garbled) => {
                 self.rebuild_index(&writer)?;
                 let index = self.index_with_room(&writer, blocks.len() as u64)?;
-                let again = self.append_with(&index, &mut writer, blocks);
+                let again = self.append_with(&index, &mut writer, (blocks, &frames));
                 self.settle(again)
             }
             answer => self.settle(answer),
         }
     }
 
+    /// The frames of those blocks that are new and worth compressing; empty if that is off.
+    fn compress(&self, blocks: &[Block]) -> Vec<Option<Vec<u8>>> {
+        if !self.compressor.is_on() {
+            return Vec::new();
+        }
+        let index = self.index();
+        let is_new = |block: &Block| {
+            let hash = block.cid().multihash();
+            // A wrong answer costs a compression, or leaves one out.
+            block.cid().inlined().is_none()
+                && matches!(index.find(index.fingerprint(hash), None), Ok(None))
+        };
+        self.compressor
+            .compress(blocks.iter().map(|block| is_new(block).then_some(&block.data()[..])))
+    }
+
     fn append_with(
         &self,
         index: &Index,
         writer: &mut Writer,
-        blocks: &[Block],
+        (blocks, frames): (&[Block], &[Option<Vec<u8>>]),
     ) -> Result<(), Fault> {
         let mut batch = Batch::default();
         let mut seen = HashSet::with_capacity(blocks.len());
-        for block in blocks {
+        for (at, block) in blocks.iter().enumerate() {
             let hash = block.cid().multihash();
             if block.cid().inlined().is_some() || !seen.insert(hash) {
                 continue;
@@ -215,7 +233,11 @@ impl Inner {
                 }
                 Located::Broken { found } | Located::Stale { found } => Then::Replace(found),
             };
-            self.lay(index, writer, &mut batch, (hash, block.data(), then))?;
+            let payload = match frames.get(at) {
+                Some(Some(frame)) => Payload::zstd(frame, block.data().len()),
+                _ => Payload::plain(block.data()),
+            };
+            self.lay(index, writer, &mut batch, (hash, payload, then))?;
         }
         self.write(index, writer, &mut batch)
     }
@@ -263,12 +285,14 @@ impl Inner {
         if self.is_corrupt(found.place) {
             return false;
         }
-        if index.is_verified(found) || record.flags != 0 {
+        if index.is_verified(found) {
             return true;
         }
         let offset = found.place.offset() + u64::from(record.header_len);
         let data = segment.read(offset, record.data_len as usize);
-        let same = data.is_ok_and(|data| data == block.data()[..]);
+        // What this version cannot read is replaced by what it can.
+        let kept = data.ok().and_then(|data| record.decode_data(data.into()).ok());
+        let same = kept.is_some_and(|kept| kept == block.data());
         if same {
             index.note_verified(found);
         }
@@ -319,12 +343,12 @@ impl Inner {
         &self,
         index: &Index,
         writer: &mut Writer,
-        copies: &[(&Multihash, &[u8])],
+        copies: &[(&Multihash, Payload<'_>)],
     ) -> Result<Vec<Place>, Fault> {
         let mut places = Vec::with_capacity(copies.len());
         let mut batch = Batch::default();
-        for &(hash, data) in copies {
-            places.push(self.lay(index, writer, &mut batch, (hash, data, Then::Nothing))?);
+        for &(hash, payload) in copies {
+            places.push(self.lay(index, writer, &mut batch, (hash, payload, Then::Nothing))?);
         }
         self.write(index, writer, &mut batch)?;
         Ok(places)
@@ -336,15 +360,15 @@ impl Inner {
         index: &Index,
         writer: &mut Writer,
         batch: &mut Batch<'a>,
-        (hash, data, then): (&Multihash, &'a [u8], Then),
+        (hash, payload, then): (&Multihash, Payload<'a>, Then),
     ) -> Result<Place, Fault> {
-        let len = Record::len_for(hash, data.len());
+        let len = Record::len_for(hash, payload.data.len());
         let segment = self.room_for(index, writer, batch, len)?;
         let offset = writer.end + batch.len;
         let place = Place::new(segment.id.number, offset, len);
-        let (kind, of) = (RecordKind::Block, (hash, data.len() as u32));
-        let header_len = Record::encode(segment.id, offset, kind, of, &mut batch.headers);
-        batch.records.push(Laid { header_len, data, place, then });
+        let headers = &mut batch.headers;
+        let header_len = Record::encode_block(segment.id, offset, hash, payload, headers);
+        batch.records.push(Laid { header_len, data: payload.data, place, then });
         batch.len += len;
         Ok(place)
     }

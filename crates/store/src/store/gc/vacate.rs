@@ -11,6 +11,7 @@ use crate::{
     StoreError,
     store::{
         Fault, Inner,
+        encoding::Payload,
         index::{Entry, Index, Place},
         record::{Record, RecordKind, SEGMENT_HEADER_LEN},
         scan::{Item, Scan},
@@ -34,6 +35,14 @@ struct Live {
     entry: Entry,
     record: Record,
     bytes: Bytes,
+}
+
+impl Live {
+    /// The data as it is: how a block is kept does not matter here, and may not even be known.
+    fn payload(&self) -> Payload<'_> {
+        let Record { flags, block_len, .. } = self.record;
+        Payload { flags, block_len, data: &self.bytes }
+    }
 }
 
 /// An entry and where its record was copied to.
@@ -166,9 +175,7 @@ fn read(segment: &Arc<Segment>, entries: &[Entry]) -> Result<Vec<Live>, StoreErr
             let rest = bytes.get(start..).unwrap_or_default();
             let record = Record::decode(segment.id, entry.place.offset(), rest);
             let whole = record.filter(|record| {
-                record.kind == RecordKind::Block
-                    && record.flags == 0
-                    && record.len() <= rest.len() as u64
+                record.kind == RecordKind::Block && record.len() <= rest.len() as u64
             });
             if let Some(record) = whole {
                 let data = start + record.header_len as usize..start + record.len() as usize;
@@ -189,8 +196,7 @@ fn copy(inner: &Inner, live: Vec<Live>, moves: &mut Vec<Move>) -> Result<(), Sto
             still.push(live);
         }
     }
-    let copies: Vec<(&Multihash, &[u8])> =
-        still.iter().map(|live| (&live.record.hash, &live.bytes[..])).collect();
+    let copies: Vec<_> = still.iter().map(|live| (&live.record.hash, live.payload())).collect();
     let index = inner.index();
     let places = inner.settle(inner.append_copies(&index, &mut writer, &copies))?;
     moves.extend(still.iter().zip(places).map(|(live, to)| Move { entry: live.entry, to }));
