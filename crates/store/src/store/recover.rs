@@ -265,6 +265,8 @@ struct Replay<'a> {
     /// The end of the last record that counts, in the pack being read.
     good_end: u64,
     last_is_damaged: bool,
+    /// Whether a record of the pack being read was made void.
+    has_voided: bool,
     damage: Vec<Damage>,
 }
 
@@ -280,6 +282,7 @@ impl<'a> Replay<'a> {
             batch_len: 0,
             good_end: 0,
             last_is_damaged: false,
+            has_voided: false,
             damage: Vec::new(),
         }
     }
@@ -336,6 +339,12 @@ impl<'a> Replay<'a> {
             }
         }
         self.index_batch(segment)?;
+        if std::mem::take(&mut self.has_voided) {
+            // Were the power to go once more, and with it the index, the next start would hash the
+            // last packs only, and take a record that is whole again in this one at its word.
+            let synced = segment.file.sync_data();
+            synced.map_err(|source| StoreError::io("sync", &segment.path, source))?;
+        }
         if is_last && number != self.end.segment() && self.good_end < end {
             self.cut(segment, end)?;
         }
@@ -408,6 +417,7 @@ impl<'a> Replay<'a> {
                 let (path, offset) = (segment.path.display(), position.offset());
                 info!(%path, offset, "dropping a block that was cut short by a crash");
                 void(segment, offset, record)?;
+                self.has_voided = true;
             } else {
                 self.apply(*position, record)?;
             }
