@@ -17,8 +17,9 @@ fn files(home: &Home) -> std::path::PathBuf {
     let folder = home.path("files");
     fs::create_dir(&folder).expect("a folder can be made");
     let mut words = String::new();
-    for number in 0.. {
-        words.push_str(&format!("line {number} of a text that says little, ",));
+    for number in 0_u32.. {
+        words.push_str("a line of a text that says little, number ");
+        words.push_str(&number.to_string());
         if words.len() > FILE_LEN {
             break;
         }
