@@ -13,12 +13,14 @@
 mod compress;
 mod copies;
 mod encoding;
+mod form;
 mod gc;
 mod index;
 mod list;
 mod read;
 mod record;
 mod recover;
+mod reference;
 mod scan;
 mod scrub;
 mod segment;
@@ -31,8 +33,9 @@ mod tests;
 pub use compress::Compression;
 pub(crate) use copies::{BackupPack, PACK_HEADER_LEN};
 pub use gc::{Collection, Lease, Mark, SweepObserver, Swept};
-pub use list::List;
+pub use list::{List, References, Referred};
 pub(crate) use record::SEGMENT_LEN_MAX;
+pub use reference::{LOCATION_LEN_MAX, Location, Reference, SourceError, Sources};
 pub use scrub::{Corrupt, CorruptKind, Scrub, ScrubPosition, ScrubStep};
 
 use crate::StoreError;
@@ -106,6 +109,8 @@ struct Inner {
     /// Records that must not be served, until a good copy replaces them.
     corrupt: Mutex<HashMap<Place, Multihash>>,
     compressor: Compressor,
+    /// What reads the bytes that records refer to.
+    sources: OnceLock<Arc<dyn Sources>>,
     damage: Mutex<Vec<Damage>>,
     lanes: BlockingLanes,
     /// The repository's lock, which must outlive the last write.
@@ -172,6 +177,7 @@ impl Store {
             failed: OnceLock::new(),
             corrupt: Mutex::default(),
             compressor: Compressor::default(),
+            sources: OnceLock::new(),
             damage: Mutex::new(recovered.damage),
             lanes: BlockingLanes::new(LANE_COUNT),
             _lock: lock,
@@ -196,7 +202,58 @@ impl Store {
     /// [`StoreError::Io`] (some of the blocks may then be there, none of them in part; a full
     /// disk is one of these), [`StoreError::SyncFailed`], and [`BlockError::TooLarge`].
     pub fn append(&self, blocks: &[Block]) -> Result<(), StoreError> {
-        self.inner.append(blocks)
+        self.inner.append(blocks, None)
+    }
+
+    /// Like [`Store::append`], but keeps those blocks that have a reference here, by their places
+    /// in `blocks`, as references; one whose bytes are kept already stays as it is.
+    ///
+    /// Of the others, one that is kept by reference now gets its bytes, unless
+    /// `accepts_references` and the reference still gives the block. Blocking, also on what is
+    /// referred to.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::append`].
+    pub fn append_referring(
+        &self,
+        blocks: &[Block],
+        references: &HashMap<usize, Reference>,
+        accepts_references: bool,
+    ) -> Result<(), StoreError> {
+        let outside = form::Outside { references, accepts: accepts_references };
+        self.inner.append(blocks, Some(outside))
+    }
+
+    /// Says once what reads the bytes that records refer to; without it they cannot be read.
+    pub fn set_sources(&self, sources: Arc<dyn Sources>) {
+        // The first one stays: blocks must not change their meaning while they are read.
+        self.inner.sources.set(sources).unwrap_or(());
+    }
+
+    /// Streams the blocks that are kept by reference, in the order the packs hold them. Blocking.
+    pub fn references(&self) -> References {
+        References::new(Arc::clone(&self.inner))
+    }
+
+    /// What a block refers to; `None` if it is not here, or its bytes are. Blocking.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`].
+    pub fn reference(&self, cid: &Cid) -> Result<Option<Referred>, StoreError> {
+        self.inner.referred(cid)
+    }
+
+    /// Reads what a block refers to, and hashes it. Blocking.
+    ///
+    /// # Errors
+    ///
+    /// [`SourceError`] says why the block cannot be had.
+    pub fn check_reference(&self, referred: &Referred) -> Result<(), SourceError> {
+        let cid = Cid::v1(cairn_block::codec::RAW, referred.hash.clone());
+        let len = u32::try_from(referred.len).unwrap_or(u32::MAX);
+        self.inner.referred_block(&cid, &referred.reference, len).map(drop)
     }
 
     /// Makes everything appended or deleted before this call durable. Blocking.

@@ -7,15 +7,18 @@
 //! Invariants: decoding makes no more than the length that the header gives, which is bounded by
 //! `BLOCK_LEN_MAX`, and exactly so much; what it makes is believed only once it hashes to the
 //! name. Flags that are not known are refused, never guessed at.
-//! Not here: when a block is compressed (`compress.rs`).
+//! Not here: when a block is compressed (`compress.rs`), what a reference says (`reference.rs`).
 
-use super::record::Record;
+use super::{record::Record, reference::Reference};
 use bytes::Bytes;
 use cairn_block::{BLOCK_LEN_MAX, BlockError, Cid};
 use std::{cell::RefCell, io};
 
 /// The data is one zstd frame.
 pub(super) const ZSTD: u16 = 1;
+
+/// The data says where the bytes lie.
+pub(super) const REFERENCE: u16 = 2;
 
 /// The first bytes of a zstd frame, little-endian `0xfd2fb528`.
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
@@ -40,6 +43,20 @@ impl<'a> Payload<'a> {
     pub(super) fn zstd(frame: &'a [u8], block_len: usize) -> Self {
         Self { flags: ZSTD, block_len: block_len as u32, data: frame }
     }
+
+    /// A description of where the `block_len` bytes of a block lie.
+    pub(super) fn reference(description: &'a [u8], block_len: usize) -> Self {
+        Self { flags: REFERENCE, block_len: block_len as u32, data: description }
+    }
+}
+
+/// What a record's data comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Decoded {
+    /// The block's bytes, not verified yet.
+    Bytes(Bytes),
+    /// Where they lie.
+    Reference(Reference),
 }
 
 /// Why a record's data gives no block.
@@ -65,13 +82,15 @@ impl DecodeError {
 }
 
 impl Record {
-    /// Makes the block's bytes, which are not verified yet, from the record's data.
-    pub(super) fn decode_data(&self, data: Bytes) -> Result<Bytes, DecodeError> {
-        match self.flags {
-            0 => Ok(data),
-            ZSTD => expand(&data, self.block_len as usize).ok_or(DecodeError::Corrupt),
-            _ => Err(DecodeError::Unknown),
-        }
+    /// Makes the block's bytes, or the reference to them, from the record's data.
+    pub(super) fn decode_data(&self, data: Bytes) -> Result<Decoded, DecodeError> {
+        let decoded = match self.flags {
+            0 => Some(Decoded::Bytes(data)),
+            ZSTD => expand(&data, self.block_len as usize).map(Decoded::Bytes),
+            REFERENCE => Reference::decode(&data).map(Decoded::Reference),
+            _ => return Err(DecodeError::Unknown),
+        };
+        decoded.ok_or(DecodeError::Corrupt)
     }
 
     /// Bytes of memory that decoding the data may take.
@@ -114,7 +133,7 @@ fn expand_up_to(frame: &[u8], len_max: usize) -> Option<Bytes> {
 
 #[cfg(test)]
 mod tests {
-    use super::{DecodeError, Payload, ZSTD, expand_unknown};
+    use super::{DecodeError, Decoded, Payload, ZSTD, expand_unknown};
     use crate::store::record::{Record, RecordKind};
     use bytes::Bytes;
     use cairn_block::{BLOCK_LEN_MAX, Multihash};
@@ -141,7 +160,7 @@ mod tests {
         let payload = Payload::zstd(&frame, block.len());
         assert_eq!((payload.flags, payload.block_len as usize), (ZSTD, block.len()));
         let decoded = record(ZSTD, block.len()).decode_data(frame.clone());
-        assert!(decoded.is_ok_and(|decoded| decoded == block));
+        assert!(decoded.is_ok_and(|decoded| decoded == Decoded::Bytes(block.clone().into())));
         for wrong in [0, 1, block.len() - 1, block.len() + 1, BLOCK_LEN_MAX, usize::MAX] {
             let decoded = record(ZSTD, wrong).decode_data(frame.clone());
             assert_eq!(decoded, Err(DecodeError::Corrupt), "{wrong}");
@@ -178,11 +197,12 @@ mod tests {
             broken[bit / 8] ^= 1 << (bit % 8);
             // It may expand to something else of that length, which does not hash to the name.
             match record(ZSTD, block.len()).decode_data(broken.into()) {
-                Ok(bytes) => assert_eq!(bytes.len(), block.len(), "{bit}"),
+                Ok(Decoded::Bytes(bytes)) => assert_eq!(bytes.len(), block.len(), "{bit}"),
+                Ok(Decoded::Reference(_)) => panic!("{bit}"),
                 Err(error) => assert_eq!(error, DecodeError::Corrupt, "{bit}"),
             }
         }
-        for flags in [1 << 15, ZSTD | 1 << 8] {
+        for flags in [1 << 15, ZSTD | 1 << 8, 3] {
             let decoded = record(flags, block.len()).decode_data(frame.clone());
             assert_eq!(decoded, Err(DecodeError::Unknown), "{flags:#x}");
         }

@@ -9,15 +9,16 @@
 
 use super::{
     Fault, Inner,
-    encoding::DecodeError,
+    encoding::{DecodeError, Decoded},
     index::{Found, Index},
     record::{RECORD_HEADER_LEN_MAX, Record, RecordKind},
+    reference::{Reference, SourceError},
     segment::{Opened, Segment},
 };
 use crate::StoreError;
 use bytes::Bytes;
-use cairn_block::{Block, BlockError, Cid, Multihash};
-use std::sync::Arc;
+use cairn_block::{BLOCK_LEN_MAX, Block, BlockError, Cid, Multihash};
+use std::{io, sync::Arc};
 
 /// Longest span that is read with one call (4 MiB).
 const SPAN_LEN_MAX: u64 = 4 * 1024 * 1024;
@@ -246,9 +247,12 @@ impl Inner {
                     None => Err(DecodeError::Corrupt),
                 };
                 match decoded {
-                    Ok(data) => {
+                    Ok(Decoded::Bytes(data)) => {
                         unverified.push(Unverified { at: wanted.at, found, data });
                         Ok(None)
+                    }
+                    Ok(Decoded::Reference(reference)) => {
+                        self.read_referred(cid, &reference, record.block_len).map(Some)
                     }
                     Err(error) => Err(self.undecodable(found, cid, error)),
                 }
@@ -274,7 +278,11 @@ impl Inner {
     ) {
         let &Wanted { at, found } = wanted;
         let data = match record.decode_data(data) {
-            Ok(data) => data,
+            Ok(Decoded::Bytes(data)) => data,
+            Ok(Decoded::Reference(reference)) => {
+                answers[at] = self.read_referred(cid, &reference, record.block_len).map(Some);
+                return;
+            }
             Err(error) => {
                 answers[at] = Err(self.undecodable(found, cid, error));
                 return;
@@ -288,6 +296,40 @@ impl Inner {
         } else {
             unverified.push(Unverified { at, found, data });
         }
+    }
+
+    /// Reads a block whose bytes lie elsewhere. They are hashed each time: their owner may change
+    /// them at any moment, and a length and a time that stay the same prove nothing.
+    fn read_referred(
+        &self,
+        cid: &Cid,
+        reference: &Reference,
+        block_len: u32,
+    ) -> Result<Block, BlockError> {
+        self.referred_block(cid, reference, block_len).map_err(|error| {
+            let text = format!("block {cid} refers to {}, {error}", reference.location);
+            BlockError::io("read", io::Error::new(error.kind(), text))
+        })
+    }
+
+    pub(super) fn referred_block(
+        &self,
+        cid: &Cid,
+        reference: &Reference,
+        block_len: u32,
+    ) -> Result<Block, SourceError> {
+        let Some(sources) = self.sources.get() else {
+            return Err(SourceError::Other("nothing outside the repository is open".to_owned()));
+        };
+        let len = block_len as usize;
+        if len > BLOCK_LEN_MAX {
+            return Err(SourceError::Other("its length is over the limit of a block".to_owned()));
+        }
+        let bytes = sources.read(reference, len)?;
+        Block::verify(cid.clone(), bytes).map_err(|error| match error {
+            BlockError::Corrupt { .. } => SourceError::Changed,
+            other => SourceError::Other(other.to_string()),
+        })
     }
 
     /// Hashes what was read for the first time, and answers.

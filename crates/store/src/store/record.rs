@@ -10,8 +10,7 @@
 //! record     0  4  "cRec"
 //!            4  1  kind: 1 block, 2 tombstone (deleted), 3 footer (later), 4 void (torn, skipped)
 //!            5  1  length of the multihash, 2 to 139
-//!            6  2  flags, how to understand the data: 0 it is the block, 1 a zstd frame of it;
-//!                  a reader refuses data under flags that it does not know
+//!            6  2  flags: 0 the data is the block, 1 a zstd frame of it, 2 a reference to it
 //!            8  4  length of the data that follows, at most 2 MiB
 //!           12  4  length of the block (equal, unless a flag says that the data is not the block)
 //!           16  4  CRC-32 of salt, segment number, record offset, the 16 bytes before, multihash

@@ -11,7 +11,7 @@
 
 use super::{
     Damage,
-    encoding::DecodeError,
+    encoding::{DecodeError, Decoded},
     index::{Garbled, Index, Place, Position, State},
     record::{Record, RecordKind, SEGMENT_HEADER_LEN, SEGMENT_LEN_MAX},
     scan::{Item, Scan},
@@ -397,21 +397,21 @@ impl<'a> Replay<'a> {
     fn index_batch(&mut self, segment: &Segment) -> Result<(), StoreError> {
         let batch = std::mem::take(&mut self.batch);
         self.batch_len = 0;
-        let decoded: Vec<_> =
-            batch.iter().map(|(_, record, data)| decode(record, data.clone())).collect();
-        let named = |((_, record, _), decoded): (&(Position, Record, Bytes), &Decoded)| {
-            let Decoded::Bytes(bytes) = decoded else { return None };
+        let proofs: Vec<_> =
+            batch.iter().map(|(_, record, data)| proof(record, data.clone())).collect();
+        let named = |((_, record, _), proof): (&(Position, Record, Bytes), &Proof)| {
+            let Proof::Hash(bytes) = proof else { return None };
             Some((Cid::v1(codec::RAW, record.hash.clone()), bytes.clone()))
         };
-        let blocks = batch.iter().zip(&decoded).filter_map(named).collect();
+        let blocks = batch.iter().zip(&proofs).filter_map(named).collect();
         let mut verified = Block::verify_many(blocks).into_iter();
-        for ((position, record, _), decoded) in batch.iter().zip(&decoded) {
-            let is_torn = match decoded {
-                Decoded::Bytes(_) => {
+        for ((position, record, _), proof) in batch.iter().zip(&proofs) {
+            let is_torn = match proof {
+                Proof::Hash(_) => {
                     matches!(verified.next(), Some(Err(BlockError::Corrupt { .. })))
                 }
-                Decoded::Torn => true,
-                Decoded::Unchecked => false,
+                Proof::Torn => true,
+                Proof::Nothing => false,
             };
             if is_torn {
                 let (path, offset) = (segment.path.display(), position.offset());
@@ -499,27 +499,27 @@ fn void(segment: &Segment, offset: u64, record: &Record) -> Result<(), StoreErro
     written.map_err(|source| StoreError::io("write", &segment.path, source))
 }
 
-/// What a record's data can be checked by.
-enum Decoded {
-    /// The block's bytes, by their hash.
-    Bytes(Bytes),
-    /// It is not whole, whatever it was.
+/// What tells whether a record's data is whole.
+enum Proof {
+    /// The hash of these bytes.
+    Hash(Bytes),
+    /// It is not, whatever it was.
     Torn,
-    /// Nothing: it holds no block, or a newer version wrote it.
-    Unchecked,
+    /// Nothing more: it holds no block, has a checksum of its own, or a newer version wrote it.
+    Nothing,
 }
 
-fn decode(record: &Record, data: Bytes) -> Decoded {
+fn proof(record: &Record, data: Bytes) -> Proof {
     if data.len() < record.data_len as usize {
-        return Decoded::Torn;
+        return Proof::Torn;
     }
     if record.kind != RecordKind::Block {
-        return Decoded::Unchecked;
+        return Proof::Nothing;
     }
     match record.decode_data(data) {
-        Ok(bytes) => Decoded::Bytes(bytes),
-        Err(DecodeError::Corrupt) => Decoded::Torn,
-        Err(DecodeError::Unknown) => Decoded::Unchecked,
+        Ok(Decoded::Bytes(bytes)) => Proof::Hash(bytes),
+        Err(DecodeError::Corrupt) => Proof::Torn,
+        Ok(Decoded::Reference(_)) | Err(DecodeError::Unknown) => Proof::Nothing,
     }
 }
 

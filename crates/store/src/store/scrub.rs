@@ -14,7 +14,7 @@ mod lost;
 
 use super::{
     Fault, Inner,
-    encoding::DecodeError,
+    encoding::{DecodeError, Decoded},
     index::{Entry, Found, Index, Place},
     record::{BLOCK_RECORD_LEN_MAX, RECORD_HEADER_LEN_MAX, RECORD_MAGIC, Record, RecordKind},
     segment::{Opened, Segment},
@@ -316,9 +316,11 @@ impl Inner {
         for Read { found, record, data } in reads {
             group_len += record.decoded_len();
             match record.decode_data(data) {
-                Ok(data) => group.push((found, record.hash, data)),
+                Ok(Decoded::Bytes(data)) => group.push((found, record.hash, data)),
+                // What it refers to is not the store's to keep whole.
+                Ok(Decoded::Reference(_)) => self.forget_corrupt(found.place),
                 Err(DecodeError::Corrupt) => {
-                    self.found_corrupt(walk, (found, record.hash), step)?
+                    self.found_corrupt(walk, (found, record.hash), step)?;
                 }
                 // What a newer version wrote is that version's to check.
                 Err(DecodeError::Unknown) => {}

@@ -3,6 +3,7 @@
 mod crash;
 mod damage;
 mod encoding;
+mod reference;
 mod scrub;
 
 use super::Store;

@@ -10,7 +10,8 @@
 
 use super::{
     Fault, Inner,
-    encoding::Payload,
+    encoding::{Decoded, Payload, REFERENCE},
+    form::{Form, Outside},
     index::{Fingerprint, Found, Index, Place, Position, State},
     read::Located,
     record::{Record, RecordKind, SEGMENT_HEADER_LEN, SEGMENT_LEN_MAX},
@@ -172,48 +173,36 @@ impl Writer {
 }
 
 impl Inner {
-    pub(super) fn append(&self, blocks: &[Block]) -> Result<(), StoreError> {
+    pub(super) fn append(
+        &self,
+        blocks: &[Block],
+        outside: Option<Outside<'_>>,
+    ) -> Result<(), StoreError> {
         let large = blocks.iter().find(|block| block.data().len() > BLOCK_LEN_MAX);
         if let Some(block) = large {
             let (cid, len) = (block.cid().clone(), block.data().len());
             return Err(BlockError::TooLarge { cid, len }.into());
         }
-        let frames = self.compress(blocks);
+        let forms = self.forms(blocks, outside);
         let mut writer = self.writer();
         self.writable()?;
         let index = self.index_with_room(&writer, blocks.len() as u64)?;
-        match self.append_with(&index, &mut writer, (blocks, &frames)) {
+        match self.append_with(&index, &mut writer, (blocks, &forms)) {
             Err(Fault::Garbled) => {
                 self.rebuild_index(&writer)?;
                 let index = self.index_with_room(&writer, blocks.len() as u64)?;
-                let again = self.append_with(&index, &mut writer, (blocks, &frames));
+                let again = self.append_with(&index, &mut writer, (blocks, &forms));
                 self.settle(again)
             }
             answer => self.settle(answer),
         }
     }
 
-    /// The frames of those blocks that are new and worth compressing; empty if that is off.
-    fn compress(&self, blocks: &[Block]) -> Vec<Option<Vec<u8>>> {
-        if !self.compressor.is_on() {
-            return Vec::new();
-        }
-        let index = self.index();
-        let is_new = |block: &Block| {
-            let hash = block.cid().multihash();
-            // A wrong answer costs a compression, or leaves one out.
-            block.cid().inlined().is_none()
-                && matches!(index.find(index.fingerprint(hash), None), Ok(None))
-        };
-        self.compressor
-            .compress(blocks.iter().map(|block| is_new(block).then_some(&block.data()[..])))
-    }
-
     fn append_with(
         &self,
         index: &Index,
         writer: &mut Writer,
-        (blocks, frames): (&[Block], &[Option<Vec<u8>>]),
+        (blocks, forms): (&[Block], &[Form]),
     ) -> Result<(), Fault> {
         let mut batch = Batch::default();
         let mut seen = HashSet::with_capacity(blocks.len());
@@ -222,10 +211,11 @@ impl Inner {
             if block.cid().inlined().is_some() || !seen.insert(hash) {
                 continue;
             }
+            let form = forms.get(at).unwrap_or(&Form::Plain);
             let then = match self.locate(index, hash)? {
                 Located::Absent => Then::Insert(index.fingerprint(hash)),
                 Located::Here { found, record, segment } => {
-                    if self.is_whole(index, (found, &record, &segment), block) {
+                    if self.is_good_enough(index, (found, &record, &segment), (block, form)) {
                         index.touch(found.slot);
                         continue;
                     }
@@ -233,11 +223,7 @@ impl Inner {
                 }
                 Located::Broken { found } | Located::Stale { found } => Then::Replace(found),
             };
-            let payload = match frames.get(at) {
-                Some(Some(frame)) => Payload::zstd(frame, block.data().len()),
-                _ => Payload::plain(block.data()),
-            };
-            self.lay(index, writer, &mut batch, (hash, payload, then))?;
+            self.lay(index, writer, &mut batch, (hash, form.payload(block), then))?;
         }
         self.write(index, writer, &mut batch)
     }
@@ -274,6 +260,31 @@ impl Inner {
         Ok(true)
     }
 
+    /// Whether what is there will do. Bytes are better than any reference, the newest reference
+    /// better than an older one.
+    fn is_good_enough(
+        &self,
+        index: &Index,
+        (found, record, segment): (Found, &Record, &Segment),
+        (block, form): (&Block, &Form),
+    ) -> bool {
+        if record.flags != REFERENCE {
+            return self.is_whole(index, (found, record, segment), block);
+        }
+        if self.is_corrupt(found.place) {
+            return false;
+        }
+        match form {
+            Form::AsItIs => true,
+            Form::Reference(description) => {
+                let offset = found.place.offset() + u64::from(record.header_len);
+                let data = segment.read(offset, record.data_len as usize);
+                data.is_ok_and(|data| data == *description)
+            }
+            Form::Plain | Form::Frame(_) => false,
+        }
+    }
+
     /// Whether the copy that is there can be relied on: a caller is told that the block is kept,
     /// which rot must not make untrue. What was not hashed since the start is compared.
     fn is_whole(
@@ -292,7 +303,7 @@ impl Inner {
         let data = segment.read(offset, record.data_len as usize);
         // What this version cannot read is replaced by what it can.
         let kept = data.ok().and_then(|data| record.decode_data(data.into()).ok());
-        let same = kept.is_some_and(|kept| kept == block.data());
+        let same = matches!(kept, Some(Decoded::Bytes(kept)) if kept == block.data());
         if same {
             index.note_verified(found);
         }

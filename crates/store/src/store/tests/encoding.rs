@@ -185,7 +185,7 @@ fn a_collection_copies_any_encoding() {
     assert_has(&open(&vfs), &live);
 }
 
-struct NoObserver;
+pub(super) struct NoObserver;
 
 impl crate::SweepObserver for NoObserver {
     fn removed(&mut self, _hash: &cairn_block::Multihash) {}
