@@ -141,9 +141,11 @@ impl NodeError {
                 ConfigError::NoPort { .. } => ErrorKind::Failed,
                 _ => ErrorKind::Invalid,
             },
-            Self::Entry(AddEntryError::Io { .. } | AddEntryError::Changed { .. }) => {
-                ErrorKind::Failed
-            }
+            Self::Entry(
+                AddEntryError::Io { .. }
+                | AddEntryError::Changed { .. }
+                | AddEntryError::Reference { .. },
+            ) => ErrorKind::Failed,
             Self::Entry(_)
             | Self::Options { .. }
             | Self::Path(_)

@@ -22,14 +22,16 @@ mod identity;
 mod init;
 mod local;
 mod node;
+mod outside;
 mod pins;
 mod scrub;
 mod verify;
+mod web;
 
 pub use add::{AddEntries, AddEntry, AddEntryError, AddEvent, AddKind, AddOptions, AddSummary};
 pub use block_ops::{BlockRemoval, RepoStat};
 pub use blocks::{Blocks, Fetch};
-pub use cairn_store::{Copied, Swept};
+pub use cairn_store::{Copied, Reference, References, Referred, SourceError, Swept};
 pub use cairn_unixfs::{DirectoryEstimate, Mtime, Resolved};
 pub use config::{Config, ConfigError, repo_path};
 pub use error::{ErrorKind, NodeError};
@@ -46,3 +48,4 @@ pub use pins::{
 };
 pub use scrub::{ScrubSettings, ScrubStatus};
 pub use verify::{Healing, Removal, Repair, VerifyEvent, VerifyFinding};
+pub use web::web_entries;

@@ -6,7 +6,7 @@ mod start;
 
 use crate::{
     Blocks, Config, Fetch, Identity, NodeError, add::ADD_COUNT_MAX, blocks::Reach,
-    config::Settings, init::open_config, scrub::Scrubber,
+    config::Settings, init::open_config, outside::Outside, scrub::Scrubber,
 };
 use cairn_block::Cid;
 use cairn_dag::{DagError, IpfsPath, Visit, WalkOptions};
@@ -48,6 +48,7 @@ struct Inner {
     shutdown: CancellationToken,
     add_turns: Semaphore,
     scrubber: Arc<Scrubber>,
+    outside: Arc<Outside>,
 }
 
 impl Node {
@@ -72,6 +73,9 @@ impl Node {
         repo.store().set_compression(config.read(Settings::compression)?);
         let identity = config.identity()?;
         let tasks = Tasks::default();
+        let enabled = config.read(Settings::experimental)?;
+        let outside = Arc::new(Outside::new(repo.path(), enabled, tasks.child())?);
+        repo.store().set_sources(Arc::<Outside>::clone(&outside));
         let network = if options.online {
             let start = start::network(&config, &identity, repo.store().clone(), &tasks);
             Some(Box::pin(start).await?)
@@ -84,8 +88,18 @@ impl Node {
         let scrubber = config
             .read(|settings| Scrubber::new(kept, network.clone(), clock.clone(), settings))?;
         let scrubber = Arc::new(scrubber);
-        let inner =
-            Inner { repo, config, identity, network, tasks, clock, shutdown, add_turns, scrubber };
+        let inner = Inner {
+            repo,
+            config,
+            identity,
+            network,
+            tasks,
+            clock,
+            shutdown,
+            add_turns,
+            scrubber,
+            outside,
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -194,6 +208,19 @@ impl Node {
         fetch: Fetch,
     ) -> impl Stream<Item = Result<Visit, DagError>> + Send + use<> {
         cairn_dag::walk(self.blocks(fetch), roots, options)
+    }
+
+    /// Tells whether blocks may refer to files or URLs.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError::Options`] says how to enable it.
+    pub fn check_references_enabled(&self) -> Result<(), NodeError> {
+        self.inner.outside.check_enabled()
+    }
+
+    pub(crate) fn outside(&self) -> &Arc<Outside> {
+        &self.inner.outside
     }
 
     pub(crate) fn scrubber(&self) -> &Arc<Scrubber> {

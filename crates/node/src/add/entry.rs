@@ -35,6 +35,8 @@ pub struct AddEntry {
     pub mtime: Option<Mtime>,
     /// A file's length in bytes if it is known: the add fails if fewer bytes come.
     pub len: Option<u64>,
+    /// Where a file's bytes can be found again: an absolute path or a URL.
+    pub origin: Option<String>,
 }
 
 impl AddEntry {
@@ -54,7 +56,7 @@ impl AddEntry {
     }
 
     fn new(path: impl Into<String>, kind: AddKind) -> Self {
-        Self { path: path.into(), kind, mode: None, mtime: None, len: None }
+        Self { path: path.into(), kind, mode: None, mtime: None, len: None, origin: None }
     }
 }
 
@@ -63,7 +65,7 @@ impl fmt::Debug for AddEntry {
         let mut debug = f.debug_struct("AddEntry");
         debug.field("path", &self.path).field("kind", &self.kind);
         debug.field("mode", &self.mode).field("mtime", &self.mtime).field("len", &self.len);
-        debug.finish()
+        debug.field("origin", &self.origin).finish()
     }
 }
 
@@ -111,6 +113,14 @@ pub enum AddEntryError {
         expected: u64,
         /// What was read, in bytes.
         actual: u64,
+    },
+    /// It cannot be kept as a reference to where it lies.
+    #[error("cannot refer to {path}: {reason}")]
+    Reference {
+        /// The file or URL.
+        path: String,
+        /// Why not.
+        reason: String,
     },
     /// A socket, device or pipe.
     #[error("unrecognized file type for {path}: {kind}")]
@@ -206,6 +216,10 @@ pub struct AddOptions {
     pub preserve_mtime: bool,
     /// Send [`AddEvent::Progress`].
     pub progress: bool,
+    /// Keep files as references to where they lie, instead of copying their bytes.
+    pub nocopy: bool,
+    /// Where a block is kept by a reference that gives it, do not keep its bytes, too.
+    pub fscache: bool,
 }
 
 impl Default for AddOptions {
@@ -231,6 +245,8 @@ impl Default for AddOptions {
             preserve_mode: false,
             preserve_mtime: false,
             progress: false,
+            nocopy: false,
+            fscache: false,
         }
     }
 }

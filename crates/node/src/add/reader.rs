@@ -10,14 +10,17 @@
 use super::{
     AddEntries, AddEntry, AddEntryError, AddKind, buffers::Buffers, entry::check_path, plan::Plan,
 };
-use crate::NodeError;
+use crate::{
+    NodeError,
+    outside::{Outside, Referent},
+};
 use bytes::Bytes;
 use cairn_chunk::Cutter;
 use cairn_unixfs::{Metadata, leaf_prefix, leaf_suffix};
 use std::{
     io::{self, Read},
     ops::Range,
-    sync::mpsc::SyncSender,
+    sync::{Arc, mpsc::SyncSender},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -47,6 +50,8 @@ pub(super) enum Step {
     File {
         path: String,
         metadata: Metadata,
+        /// What its leaves refer to, if they are not copied.
+        referent: Option<Box<Referent>>,
     },
     Leaf {
         /// Where the whole leaf is in the buffer.
@@ -72,6 +77,7 @@ impl From<AddEntryError> for Stop {
 
 struct Reader<'a> {
     plan: &'a Plan,
+    outside: &'a Arc<Outside>,
     buffers: Buffers,
     next_stage: &'a SyncSender<Result<Batch, NodeError>>,
     stop: &'a CancellationToken,
@@ -84,7 +90,7 @@ struct Reader<'a> {
 /// Reads everything and passes it on, an error last. Blocking.
 pub(super) fn run(
     entries: AddEntries,
-    plan: &Plan,
+    (plan, outside): (&Plan, &Arc<Outside>),
     next_stage: &SyncSender<Result<Batch, NodeError>>,
     stop: &CancellationToken,
 ) {
@@ -93,7 +99,7 @@ pub(super) fn run(
     let mut buffers = Buffers::new(slot_len);
     let memory = buffers.take();
     let mut reader =
-        Reader { plan, buffers, next_stage, stop, memory, cursor: 0, steps: Vec::new() };
+        Reader { plan, outside, buffers, next_stage, stop, memory, cursor: 0, steps: Vec::new() };
     let mut result = entries.into_iter().try_for_each(|entry| reader.entry(entry?));
     if result.is_ok() {
         result = reader.pass_on();
@@ -111,12 +117,17 @@ impl Reader<'_> {
             return Err(Stop::Gone);
         }
         let metadata = self.plan.metadata(&entry);
-        let AddEntry { path, kind, len, .. } = entry;
+        let AddEntry { path, kind, len, origin, .. } = entry;
         match kind {
             AddKind::Directory => self.steps.push(Step::Directory { path, metadata }),
             AddKind::Symlink(target) => self.steps.push(Step::Symlink { path, target, metadata }),
             AddKind::File(mut read) => {
-                self.steps.push(Step::File { path: path.clone(), metadata });
+                let referent = if self.plan.options.nocopy && self.plan.writes() {
+                    Some(Box::new(self.outside.referent(&path, origin.as_deref())?))
+                } else {
+                    None
+                };
+                self.steps.push(Step::File { path: path.clone(), metadata, referent });
                 let actual = self.file(&path, &mut *read)?;
                 if let Some(expected) = len
                     && actual < expected

@@ -8,6 +8,8 @@
 
 mod store;
 
+pub use store::Experimental;
+
 use super::{ConfigError, tree, units};
 use crate::{ScrubSettings, add::AddOptions};
 use cairn_chunk::ChunkSpec;
@@ -454,6 +456,7 @@ impl Settings {
         self.gc()?;
         self.scrub()?;
         self.compression()?;
+        self.experimental()?;
         self.api_headers()?;
         self.authorizations()?;
         self.gateway()?;

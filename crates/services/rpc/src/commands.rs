@@ -12,6 +12,7 @@ mod cid;
 #[expect(clippy::module_inception, reason = "the command is called `commands`")]
 mod commands;
 mod config;
+mod filestore;
 mod get;
 mod id;
 mod ls;
@@ -74,6 +75,10 @@ pub const COMMANDS: &[&Command] = &[
     &repo::scrub::STOP,
     &repo::version::COMMAND,
     &own::REPO_MIGRATE,
+    &filestore::COMMAND,
+    &filestore::ls::COMMAND,
+    &filestore::verify::COMMAND,
+    &filestore::dups::COMMAND,
     &stats::COMMAND,
     &stats::BITSWAP,
     &stats::REPO,

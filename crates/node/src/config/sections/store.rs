@@ -1,11 +1,33 @@
-//! How blocks are kept: `Cairn.Store`.
+//! How blocks are kept: `Cairn.Store`, and the filestore's keys of `Experimental`.
 //!
-//! Not here: what compressing means (`cairn-store`).
+//! Not here: what compressing means (`cairn-store`), what is referred to (`outside.rs`).
 
 use super::{ConfigError, Settings, tree, wrong};
 use cairn_store::Compression;
 
+/// What may be referred to instead of being copied: section `Experimental`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Experimental {
+    /// Files.
+    pub filestore: bool,
+    /// URLs.
+    pub urlstore: bool,
+}
+
 impl Settings {
+    /// `Experimental.FilestoreEnabled` and `Experimental.UrlstoreEnabled`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Value`].
+    pub fn experimental(&self) -> Result<Experimental, ConfigError> {
+        Ok(Experimental {
+            filestore: self.flag("Experimental.FilestoreEnabled", false)?,
+            urlstore: self.flag("Experimental.UrlstoreEnabled", false)?,
+        })
+    }
+
     /// `Cairn.Store.Compression`: how new blocks are kept.
     ///
     /// # Errors
@@ -35,7 +57,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn compression_is_off_unless_named() {
+    fn compression_and_references_are_off_unless_named() {
         let of = |value| Settings::of(&json!({"Cairn": {"Store": {"Compression": value}}}));
         assert_eq!(Settings::of(&json!({})).compression().unwrap(), Compression::None);
         let rows = [
@@ -48,6 +70,9 @@ mod tests {
         for (value, expected) in rows {
             assert_eq!(of(value.clone()).compression().unwrap(), expected, "{value}");
         }
+        let tree = json!({"Experimental": {"FilestoreEnabled": true, "UrlstoreEnabled": null}});
+        let experimental = Settings::of(&tree).experimental().unwrap();
+        assert!(experimental.filestore && !experimental.urlstore);
         for value in [json!("gzip"), json!("zstd:0"), json!("zstd:23"), json!("zstd:"), json!(3)] {
             let error = of(value.clone()).check().unwrap_err().to_string();
             assert!(

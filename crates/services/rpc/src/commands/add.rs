@@ -24,7 +24,7 @@ pub(crate) const COMMAND: Command = Command {
     tagline: "Add files and directories",
     help: "Prints the CID of everything added. What was added is on disk and pinned when the last\n\
            line is there. The defaults of what decides CIDs are in the configuration, Import.*.",
-    arguments: &[Argument::file("path", "Files and directories; - is standard input").many()],
+    arguments: &[Argument::file("path", "Files, directories, URLs; - is standard input").many()],
     options: &[
         Opt::flag("recursive", "Take directories with everything in them").or(&["r"]),
         Opt::flag("dereference-args", "Follow symlinks given as arguments (deprecated)"),
@@ -53,8 +53,11 @@ pub(crate) const COMMAND: Command = Command {
         Opt::int("max-hamt-fanout", "Width of a sharded directory's nodes"),
         Opt::flag("inline", "Put small blocks into their CIDs"),
         Opt::int("inline-limit", "What is small, in bytes").default("32"),
-        Opt::flag("nocopy", "Not supported yet: refer to files instead of copying them"),
-        Opt::flag("fscache", "Not supported yet: look for blocks in referred files"),
+        Opt::flag(
+            "nocopy",
+            "Refer to files instead of copying them (Experimental.FilestoreEnabled)",
+        ),
+        Opt::flag("fscache", "Do not keep bytes of blocks that are referred to already"),
         Opt::flag("preserve-mode", "Keep permissions"),
         Opt::flag("preserve-mtime", "Keep times of last change"),
         Opt::uint("mode", "Permissions for everything, such as 0644"),

@@ -36,16 +36,16 @@ pub(super) fn options(request: &Request, defaults: AddOptions) -> Result<AddOpti
     options.only_hash = request.flag("only-hash");
     options.pin = request.flag("pin") && !options.only_hash;
     options.progress = request.flag("progress");
+    options.nocopy = request.flag("nocopy");
+    options.fscache = request.flag("fscache");
     pin_name(request, &mut options)?;
     metadata(request, &mut options)?;
     Ok(options)
 }
 
 fn refuse_unsupported(request: &Request) -> Result<(), RpcError> {
-    for name in ["trickle", "nocopy", "fscache"] {
-        if request.flag(name) {
-            return Err(RpcError::unsupported(&format!("--{name}")));
-        }
+    if request.flag("trickle") {
+        return Err(RpcError::unsupported("--trickle"));
     }
     if request.given_text("to-files").is_some() {
         return Err(RpcError::unsupported("--to-files"));
@@ -140,7 +140,6 @@ mod tests {
     fn refuses_what_does_not_go_together() {
         let rows: &[(&[(&str, &str)], &str)] = &[
             (&[("trickle", "true")], "not supported yet: --trickle"),
-            (&[("nocopy", "")], "not supported yet: --nocopy"),
             (&[("to-files", "/x")], "not supported yet: --to-files"),
             (&[("cid-version", "2")], "unknown CID version: 2"),
             (&[("inline", ""), ("inline-limit", "129")], "inline-limit 129 exceeds"),
