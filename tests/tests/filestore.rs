@@ -401,7 +401,7 @@ fn serve(mut stream: &TcpStream, state: &Mutex<WebState>) -> std::io::Result<()>
             if manners == Manners::Endless {
                 write!(stream, "HTTP/1.1 206 Partial Content\r\n{range}\r\n\r\n")?;
                 loop {
-                    stream.write_all(&[0; 64 * 1024])?;
+                    stream.write_all(&bytes)?;
                 }
             }
             let part = &bytes[from..=to];
