@@ -176,7 +176,11 @@ pub(crate) fn finish(command: &mut Command, input: Vec<u8>) -> Finished {
 }
 
 /// Ends the calling test.
-pub(crate) fn fail(text: &str) -> ! {
+///
+/// # Panics
+///
+/// Always, with `text`.
+pub fn fail(text: &str) -> ! {
     #[expect(clippy::panic, reason = "for tests only: a panic is how they report")]
     {
         panic!("{text}")
