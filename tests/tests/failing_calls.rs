@@ -10,7 +10,7 @@
 //! Not here: every call in the order of one process, and power cuts after a failure
 //! (`cairn-sim`), `write` (sockets use it too), writes to mapped memory.
 
-use cairn_tests::{Daemon, Home, Running, fail, http, run, run_count, skip, tree::Random};
+use cairn_tests::{Daemon, Home, Running, fail, http, run, run_count, say_skipped, tree::Random};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -57,7 +57,7 @@ fn what_was_acknowledged_survives_failing_calls() {
     let home = Home::new();
     let strace = strace(&home, &["-c"]).arg("true").output();
     if !strace.is_ok_and(|output| output.status.success()) {
-        return skip("strace is not installed, or may not trace here");
+        return say_skipped("strace is not installed, or may not trace here");
     }
     let template = home.path("template");
     let promised = prepare(&home);

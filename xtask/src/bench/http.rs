@@ -35,13 +35,17 @@ impl Client {
 
     /// Calls a command; returns its answer.
     pub(crate) fn call(&mut self, command: &str) -> Result<Vec<u8>> {
-        self.send(&format!("POST /api/v0/{command} HTTP/1.1\r\nHost: bench\r\nContent-Length: 0"))?;
+        self.send(&format!(
+            "POST /api/v0/{command} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0"
+        ))?;
         self.answer()
     }
 
     /// Calls a command and hands on its answer as it comes.
     pub(crate) fn stream(&mut self, command: &str, part: impl FnMut(&[u8])) -> Result<()> {
-        self.send(&format!("POST /api/v0/{command} HTTP/1.1\r\nHost: bench\r\nContent-Length: 0"))?;
+        self.send(&format!(
+            "POST /api/v0/{command} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0"
+        ))?;
         self.read(part)
     }
 
@@ -54,7 +58,7 @@ impl Client {
         body.extend_from_slice(bytes);
         body.extend_from_slice(b"\r\n--limit--\r\n");
         let mut request = format!(
-            "POST /api/v0/{command} HTTP/1.1\r\nHost: bench\r\n\
+            "POST /api/v0/{command} HTTP/1.1\r\nHost: localhost\r\n\
              Content-Type: multipart/form-data; boundary=limit\r\nContent-Length: {}\r\n\r\n",
             body.len()
         )

@@ -49,7 +49,7 @@ pub(super) fn pin_list(bench: &Bench) -> Result<Vec<Row>> {
         rss.0.push(measure::peak_rss_mib(ours.daemon()?.id()).context("no daemon")?);
         theirs_us.0.push(list_theirs(bench)?);
     }
-    let workload = "pin ls of 1 M recursive pins";
+    let workload = "pin ls of 1 M recursive pins (--pins)";
     let none = Series::default;
     Ok(vec![
         Row::new(workload, "thousand pins/s by RPC", rates, none()),
@@ -101,7 +101,7 @@ pub(super) fn open(bench: &Bench) -> Result<Vec<Row>> {
         killed.0.push(ready(&mut ours)?);
         ours.stop()?;
     }
-    let workload = "daemon on 1 M blocks, start to ready";
+    let workload = "daemon on 1 M blocks (--blocks), start to ready";
     let none = Series::default;
     Ok(vec![
         Row::new(workload, "wall ms, after a clean end", clean, none()),
@@ -140,7 +140,7 @@ pub(super) fn collect(bench: &Bench) -> Result<Vec<Row>> {
     let median = Series(vec![waits.median()]);
     ours.stop()?;
     fs::remove_dir_all(ours.repo())?;
-    let workload = "gc of 1 M blocks of 4 KiB, half dead";
+    let workload = "gc of 1 M blocks (--blocks) of 4 KiB, half dead";
     Ok(vec![
         Row::new(workload, "wall s; writing and syncing the live bytes", wall, floor),
         Row::new(workload, "CPU s of the daemon, adds included", cpu, Series::default()),
