@@ -30,7 +30,7 @@ pub use add::{AddEntries, AddEntry, AddEntryError, AddEvent, AddKind, AddOptions
 pub use block_ops::{BlockRemoval, RepoStat};
 pub use blocks::{Blocks, Fetch};
 pub use cairn_store::{Copied, Swept};
-pub use cairn_unixfs::{DirectoryEstimate, Mtime, Resolved};
+pub use cairn_unixfs::{DirectoryEstimate, Layout, Mtime, Resolved};
 pub use config::{Config, ConfigError, repo_path};
 pub use error::{ErrorKind, NodeError};
 pub use identity::Identity;

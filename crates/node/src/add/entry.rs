@@ -8,7 +8,7 @@
 
 use cairn_block::Cid;
 use cairn_chunk::ChunkSpec;
-use cairn_unixfs::{DirectoryEstimate, Mtime};
+use cairn_unixfs::{DirectoryEstimate, Layout, Mtime};
 use std::{fmt, io::Read, path::PathBuf};
 use thiserror::Error;
 
@@ -176,6 +176,8 @@ pub struct AddOptions {
     pub raw_leaves: Option<bool>,
     /// Blocks of at most this many bytes become identity CIDs.
     pub inline_limit: Option<usize>,
+    /// How the leaves of a file are joined.
+    pub layout: Layout,
     /// Children of an inner file node.
     pub max_file_links: usize,
     /// Entries of a plain directory, more make it a HAMT; 0 decides by size alone.
@@ -216,6 +218,7 @@ impl Default for AddOptions {
             hash_code: cairn_hash::code::SHA2_256,
             raw_leaves: None,
             inline_limit: None,
+            layout: Layout::default(),
             max_file_links: 174,
             max_directory_links: 0,
             max_hamt_fanout: 256,

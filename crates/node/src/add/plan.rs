@@ -58,6 +58,7 @@ impl Plan {
             cid_version,
             hash_code: options.hash_code,
             raw_leaves,
+            layout: options.layout,
             max_links: options.max_file_links,
             max_directory_links: options.max_directory_links,
             directory_len_max: options.hamt_threshold,

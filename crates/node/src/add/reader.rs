@@ -134,28 +134,27 @@ impl Reader<'_> {
         let (prefix_len, suffix_len) = self.plan.leaf_margins();
         let chunk_len_max = self.plan.options.chunker.len_max();
         let mut cutter = Cutter::new(&self.plan.options.chunker);
+        if self.cursor + prefix_len + chunk_len_max + suffix_len > self.memory.len() {
+            self.pass_on()?;
+        }
         let mut total = 0;
-        // Bytes of the next chunk that were read with the one before.
-        let mut carried = Vec::new();
+        let mut eof = false;
+        // Bytes of the next chunk that were read with the one before, in its place already.
+        let mut carried = 0;
         loop {
-            if self.cursor + prefix_len + chunk_len_max + suffix_len > self.memory.len() {
-                self.pass_on()?;
-            }
             let start = self.cursor + prefix_len;
             let slot = &mut self.memory[start..start + chunk_len_max];
-            slot[..carried.len()].copy_from_slice(&carried);
-            let filled = fill(read, slot, carried.len()).map_err(|source| AddEntryError::Io {
-                op: "read",
-                path: path.into(),
-                source,
-            })?;
-            let eof = filled < chunk_len_max;
+            let mut filled = carried;
+            if !eof {
+                let failed = |source| AddEntryError::Io { op: "read", path: path.into(), source };
+                filled = fill(read, slot, carried).map_err(failed)?;
+                eof = filled < chunk_len_max;
+            }
             let Some(len) = cutter.next(&slot[..filled], eof) else { return Ok(total) };
-            carried.clear();
-            carried.extend_from_slice(&slot[len..filled]);
+            carried = filled - len;
             total += len as u64;
-            self.leaf(start..start + len);
-            if eof && carried.is_empty() {
+            self.leaf(start..start + len, carried)?;
+            if eof && carried == 0 {
                 return Ok(total);
             }
             if self.stop.is_cancelled() {
@@ -164,11 +163,31 @@ impl Reader<'_> {
         }
     }
 
+    /// Makes a chunk a leaf, and moves what was read behind it to where the next chunk begins.
+    fn leaf(&mut self, data: Range<usize>, carried: usize) -> Result<(), Stop> {
+        let (prefix_len, suffix_len) = self.plan.leaf_margins();
+        let raw = self.plan.build.raw_leaves;
+        let own_suffix_len = if raw { 0 } else { leaf_suffix(data.len()).len() };
+        let behind = data.end..data.end + carried;
+        let next = data.end + own_suffix_len + prefix_len;
+        let slot_end = next + self.plan.options.chunker.len_max() + suffix_len;
+        if slot_end <= self.memory.len() {
+            self.memory.copy_within(behind, next);
+            self.wrap(data);
+            return Ok(());
+        }
+        let saved = self.memory[behind].to_vec();
+        self.wrap(data);
+        self.pass_on()?;
+        self.memory[prefix_len..prefix_len + carried].copy_from_slice(&saved);
+        Ok(())
+    }
+
     /// Puts the wrapper around a chunk where it lies.
-    fn leaf(&mut self, data: Range<usize>) {
+    fn wrap(&mut self, data: Range<usize>) {
         let mut leaf = data.clone();
         if !self.plan.build.raw_leaves {
-            let prefix = leaf_prefix(data.len());
+            let prefix = leaf_prefix(self.plan.build.leaf_type(), data.len());
             let suffix = leaf_suffix(data.len());
             leaf = data.start - prefix.len()..data.end + suffix.len();
             self.memory[leaf.start..data.start].copy_from_slice(&prefix);

@@ -15,7 +15,7 @@ use crate::{Node, NodeError};
 use bytes::Bytes;
 use cairn_block::{Block, Cid, codec};
 use cairn_store::{Pin, PinKind};
-use cairn_unixfs::{Child, FileBuilder, Metadata, leaf_with_metadata, symlink};
+use cairn_unixfs::{Child, FileBuilder, Layout, Metadata, leaf_with_metadata, symlink};
 use std::sync::mpsc::Receiver;
 use tokio::sync::mpsc;
 
@@ -36,10 +36,19 @@ struct Output<'a> {
 struct Open {
     path: String,
     metadata: Metadata,
+    balanced: bool,
     builder: FileBuilder,
     data_len: u64,
-    /// The first leaf of a file with metadata: if it stays the only one, it carries them.
+    /// The first leaf of a file with metadata: if it stays the only one, it carries them. Not in
+    /// the trickle layout, where there is a root for that.
     first: Option<(Block, Bytes)>,
+}
+
+impl Open {
+    /// Whether a file of one leaf has metadata and no other node for them.
+    fn may_be_single(&self) -> bool {
+        self.balanced && !self.metadata.is_empty()
+    }
 }
 
 struct Writer<'a> {
@@ -82,7 +91,10 @@ impl Writer<'_> {
                 }
                 Step::File { path, metadata } => {
                     let builder = FileBuilder::with_metadata(&self.output.plan.build, &metadata);
-                    self.open = Some(Open { path, metadata, builder, data_len: 0, first: None });
+                    let balanced = self.output.plan.build.layout == Layout::Balanced;
+                    let data_len = 0;
+                    self.open =
+                        Some(Open { path, metadata, balanced, builder, data_len, first: None });
                 }
                 Step::Leaf { data, .. } => {
                     let leaf = leaves.next().expect("invariant: a leaf for each step");
@@ -108,7 +120,7 @@ impl Writer<'_> {
         let open = self.open.as_mut().expect("invariant: leaves come within files");
         open.data_len += data_len as u64;
         self.summary.bytes += data_len as u64;
-        if !open.metadata.is_empty() && open.first.is_none() && open.data_len == data_len as u64 {
+        if open.may_be_single() && open.first.is_none() && open.data_len == data_len as u64 {
             // Not a slice of the buffer: the next batch may be long in coming.
             open.first = Some((leaf, Bytes::copy_from_slice(&data())));
             return Ok(());
@@ -125,7 +137,7 @@ impl Writer<'_> {
         self.output.progress(&open.path, open.data_len);
         let single = match open.first.take() {
             Some((_, data)) => Some(data),
-            None => (!open.metadata.is_empty() && open.data_len == 0).then(Bytes::new),
+            None => (open.may_be_single() && open.data_len == 0).then(Bytes::new),
         };
         let child = match single {
             Some(data) => {

@@ -10,7 +10,7 @@ use super::{ConfigError, tree, units};
 use crate::{ScrubSettings, add::AddOptions};
 use cairn_chunk::ChunkSpec;
 use cairn_hash::code;
-use cairn_unixfs::DirectoryEstimate;
+use cairn_unixfs::{DirectoryEstimate, Layout};
 use serde_json::Value;
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -386,6 +386,7 @@ impl Settings {
             cid_version: self.cid_version()?,
             hash_code: self.hash_code()?,
             raw_leaves: self.switch("Import.UnixFSRawLeaves")?,
+            layout: self.layout()?,
             max_file_links: count("Import.UnixFSFileMaxLinks", default.max_file_links)?,
             max_directory_links: count("Import.UnixFSDirectoryMaxLinks", 0)?,
             max_hamt_fanout: count("Import.UnixFSHAMTDirectoryMaxFanout", default.max_hamt_fanout)?,
@@ -425,6 +426,15 @@ impl Settings {
         let name = self.text(key, "sha2-256")?;
         let unknown = || wrong(key, "a hash function", &Value::String(name.clone()));
         code::code_of(&name).filter(|&code| code::is_allowed(code)).ok_or_else(unknown)
+    }
+
+    fn layout(&self) -> Result<Layout, ConfigError> {
+        let key = "Import.UnixFSDAGLayout";
+        match self.text(key, "balanced")?.as_str() {
+            "balanced" => Ok(Layout::Balanced),
+            "trickle" => Ok(Layout::Trickle),
+            other => Err(wrong(key, "balanced or trickle", &Value::String(other.to_owned()))),
+        }
     }
 
     fn hamt_estimation(&self) -> Result<DirectoryEstimate, ConfigError> {

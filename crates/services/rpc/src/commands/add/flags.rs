@@ -5,7 +5,7 @@ use crate::{
     commands::{cid::hashes, pin},
 };
 use cairn_chunk::ChunkSpec;
-use cairn_node::{AddOptions, Mtime};
+use cairn_node::{AddOptions, Layout, Mtime};
 
 /// Most bytes of an inlined block. Source: Kubo's `verifcid`.
 const INLINE_LEN_MAX: i64 = 128;
@@ -27,6 +27,9 @@ pub(super) fn options(request: &Request, defaults: AddOptions) -> Result<AddOpti
         Some(other) => return Err(RpcError::request(format!("unknown CID version: {other}"))),
     };
     options.raw_leaves = request.given_flag("raw-leaves").or(options.raw_leaves);
+    if let Some(trickle) = request.given_flag("trickle") {
+        options.layout = if trickle { Layout::Trickle } else { Layout::Balanced };
+    }
     count(request, "max-file-links", &mut options.max_file_links)?;
     count(request, "max-directory-links", &mut options.max_directory_links)?;
     count(request, "max-hamt-fanout", &mut options.max_hamt_fanout)?;
@@ -42,7 +45,7 @@ pub(super) fn options(request: &Request, defaults: AddOptions) -> Result<AddOpti
 }
 
 fn refuse_unsupported(request: &Request) -> Result<(), RpcError> {
-    for name in ["trickle", "nocopy", "fscache"] {
+    for name in ["nocopy", "fscache"] {
         if request.flag(name) {
             return Err(RpcError::unsupported(&format!("--{name}")));
         }
@@ -114,7 +117,8 @@ fn metadata(request: &Request, options: &mut AddOptions) -> Result<(), RpcError>
 mod tests {
     use super::options;
     use crate::{Request, commands};
-    use cairn_node::{AddOptions, Mtime};
+    use cairn_chunk::ChunkSpec;
+    use cairn_node::{AddOptions, Layout, Mtime};
 
     fn request(given: &[(&str, &str)]) -> Request {
         let add = commands::find("add").unwrap();
@@ -130,6 +134,8 @@ mod tests {
         assert!(plain.pin && plain.empty_dirs && !plain.only_hash && plain.cid_version.is_none());
         assert_eq!(read(&[("cid-version", "1")]).cid_version, Some(1));
         assert_eq!(read(&[("inline", "")]).inline_limit, Some(32));
+        assert_eq!(read(&[("t", "")]).layout, Layout::Trickle);
+        assert_eq!(read(&[("chunker", "buzhash")]).chunker, ChunkSpec::Buzhash);
         assert!(!read(&[("n", "true")]).pin, "only-hash does not pin");
         let kept = read(&[("mtime", "-5"), ("mtime-nsecs", "7"), ("mode", "0755")]);
         assert_eq!(kept.mtime, Some(Mtime { secs: -5, nanos: 7 }));
@@ -139,7 +145,6 @@ mod tests {
     #[test]
     fn refuses_what_does_not_go_together() {
         let rows: &[(&[(&str, &str)], &str)] = &[
-            (&[("trickle", "true")], "not supported yet: --trickle"),
             (&[("nocopy", "")], "not supported yet: --nocopy"),
             (&[("to-files", "/x")], "not supported yet: --to-files"),
             (&[("cid-version", "2")], "unknown CID version: 2"),
@@ -149,7 +154,7 @@ mod tests {
             (&[("preserve-mode", ""), ("raw-leaves", "")], "raw-leaves can't be used"),
             (&[("max-file-links", "-1")], "max-file-links"),
             (&[("hash", "md5")], "unrecognized hash function"),
-            (&[("chunker", "rabin")], "not supported"),
+            (&[("chunker", "rabin-15-32-64")], "must rise, from 16"),
         ];
         for (given, expected) in rows {
             let error = options(&request(given), AddOptions::default()).unwrap_err();
