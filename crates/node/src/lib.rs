@@ -19,6 +19,7 @@ mod error;
 mod gc;
 mod heal;
 mod identity;
+mod import;
 mod init;
 mod local;
 mod node;
@@ -34,6 +35,7 @@ pub use cairn_unixfs::{DirectoryEstimate, Layout, Mtime, Resolved};
 pub use config::{Config, ConfigError, repo_path};
 pub use error::{ErrorKind, NodeError};
 pub use identity::Identity;
+pub use import::CarImport;
 pub use init::{InitOptions, InitReport, init};
 pub use local::{LocalWalkOptions, local_entries};
 /// The format number of the repositories that this version makes.

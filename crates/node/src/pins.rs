@@ -65,11 +65,14 @@ pub struct PinOptions {
     pub name: String,
     /// How long they last; `None` for ever.
     pub expire_in: Option<Duration>,
+    /// Where missing blocks may come from.
+    pub fetch: Fetch,
 }
 
 impl Default for PinOptions {
     fn default() -> Self {
-        Self { recursive: true, name: String::new(), expire_in: None }
+        let (name, expire_in) = (String::new(), None);
+        Self { recursive: true, name, expire_in, fetch: Fetch::Network }
     }
 }
 
@@ -117,7 +120,7 @@ impl Node {
         options: PinOptions,
         progress: Option<watch::Sender<PinProgress>>,
     ) -> Result<(), NodeError> {
-        let PinOptions { recursive, name, expire_in } = options;
+        let PinOptions { recursive, name, expire_in, fetch } = options;
         if name.len() > PIN_NAME_LEN_MAX {
             return Err(PinError::NameTooLong { len: name.len() }.into());
         }
@@ -129,12 +132,12 @@ impl Node {
         let new: Vec<Cid> =
             pairs().filter(|(_, pin)| !is_recursive(pin)).map(|(cid, _)| cid.clone()).collect();
         if recursive {
-            self.complete(&new, progress).await?;
+            self.complete(&new, fetch, progress).await?;
         } else {
             if let Some((cid, _)) = pairs().find(|(_, pin)| is_recursive(pin)) {
                 return Err(NodeError::AlreadyPinnedRecursively { cid: cid.clone() });
             }
-            let blocks = self.blocks(Fetch::Network).keeping();
+            let blocks = self.blocks(fetch).keeping();
             for cid in &new {
                 drop(blocks.require(cid).await?);
             }
@@ -152,9 +155,10 @@ impl Node {
     async fn complete(
         &self,
         roots: &[Cid],
+        fetch: Fetch,
         progress: Option<watch::Sender<PinProgress>>,
     ) -> Result<(), NodeError> {
-        let blocks = self.blocks(Fetch::Network).keeping();
+        let blocks = self.blocks(fetch).keeping();
         let mut visits = pin!(cairn_dag::walk(blocks, roots, WalkOptions::default()));
         let mut seen = PinProgress::default();
         while let Some(visit) = visits.next().await {
@@ -222,7 +226,7 @@ impl Node {
             return Err(NodeError::UpdateTo { cid: to.clone() });
         }
         let _until_pinned = self.store().lease();
-        self.complete(std::slice::from_ref(to), None).await?;
+        self.complete(std::slice::from_ref(to), Fetch::Network, None).await?;
         self.blocks(Fetch::Local).sync().await?;
         let new = Pin { cid: to.clone(), ..old };
         let removed = if unpin { vec![from.clone()] } else { Vec::new() };
