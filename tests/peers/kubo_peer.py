@@ -8,6 +8,7 @@ Requests, answered in order:
   {"op": "get", "cid": C, "path": P}      bitswap from connected peers, written to P -> {"ok": true}
   {"op": "connect", "addr": A}            dials -> {"ok": true}
   {"op": "peers"}                         -> {"peers": TEXT}
+  {"op": "pin", "cid": C}                 -> {"ok": true}
   {"op": "unpin", "cid": C}               its blocks stay -> {"ok": true}
   {"op": "pins"}                          all that is pinned, however -> {"cids": [C…]}
 Anything that fails answers {"error": TEXT}. The end of standard input ends the peer.
@@ -37,6 +38,7 @@ SIGNATURES = {  # name: (result, arguments)
     "ConnectToPeer": (ctypes.c_int, [CHARS, CHARS]),
     "ListPeersIDs": (CHARS, [CHARS]),
     "ListPins": (CHARS, [CHARS]),
+    "PinCID": (ctypes.c_int, [CHARS, CHARS]),
     "UnpinCID": (ctypes.c_int, [CHARS, CHARS]),
 }
 
@@ -123,6 +125,11 @@ class Peer:
     def peers(self, _request):
         return {"peers": (self.kubo.ListPeersIDs(self.repo) or b"").decode()}
 
+    def pin(self, request):
+        if self.kubo.PinCID(self.repo, request["cid"].encode()) != 0:
+            raise RuntimeError(f"could not pin {request['cid']}")
+        return {"ok": True}
+
     def unpin(self, request):
         if self.kubo.UnpinCID(self.repo, request["cid"].encode()) != 0:
             raise RuntimeError(f"could not unpin {request['cid']}")
@@ -149,6 +156,7 @@ def main():
             peer.get,
             peer.connect,
             peer.peers,
+            peer.pin,
             peer.unpin,
             peer.pins,
         )

@@ -27,6 +27,15 @@ impl Daemon {
     pub fn start(command: &mut Command) -> Self {
         let mut process = Running::start(command);
         while process.line() != "Daemon is ready" {}
+        Self::of(process)
+    }
+
+    /// Takes a process that has said it is ready, all of whose lines were read until then.
+    ///
+    /// # Panics
+    ///
+    /// If it did not say where it listens.
+    pub fn of(process: Running) -> Self {
         let address = |what: &str| {
             let line = process.said().lines().find_map(|line| line.split_once(what));
             socket(line.unwrap_or_else(|| crate::process::fail(process.said())).1.trim())

@@ -22,5 +22,5 @@ mod settings;
 pub use daemon::Daemon;
 pub use home::{Home, Outcome, run};
 pub use peer::{Peer, node_script};
-pub use process::Running;
+pub use process::{Running, fail};
 pub use settings::{binary, peers, run_count, say_skipped, skip};

@@ -72,11 +72,7 @@ impl Running {
     /// If the process ends or says nothing for `PATIENCE`, with what it said until then.
     pub fn line(&mut self) -> String {
         match self.lines.recv_timeout(PATIENCE) {
-            Ok(line) => {
-                self.said.push_str(&line);
-                self.said.push('\n');
-                line
-            }
+            Ok(line) => self.note(line),
             Err(RecvTimeoutError::Timeout) => fail(&format!("silent for too long:\n{}", self.said)),
             Err(RecvTimeoutError::Disconnected) => {
                 let errors = self.errors();
@@ -92,10 +88,16 @@ impl Running {
     /// When `limit` passes first.
     pub fn line_within(&mut self, limit: Duration) -> Result<Option<String>, RecvTimeoutError> {
         match self.lines.recv_timeout(limit) {
-            Ok(line) => Ok(Some(line)),
+            Ok(line) => Ok(Some(self.note(line))),
             Err(RecvTimeoutError::Disconnected) => Ok(None),
             Err(timeout) => Err(timeout),
         }
+    }
+
+    fn note(&mut self, line: String) -> String {
+        self.said.push_str(&line);
+        self.said.push('\n');
+        line
     }
 
     /// Its process id.
@@ -103,7 +105,8 @@ impl Running {
         self.pid.as_raw_nonzero().get()
     }
 
-    /// Everything it wrote to its standard output that was read by [`Running::line`].
+    /// Everything it wrote to its standard output that was read by [`Running::line`] or
+    /// [`Running::line_within`].
     pub fn said(&self) -> &str {
         &self.said
     }
@@ -176,7 +179,11 @@ pub(crate) fn finish(command: &mut Command, input: Vec<u8>) -> Finished {
 }
 
 /// Ends the calling test.
-pub(crate) fn fail(text: &str) -> ! {
+///
+/// # Panics
+///
+/// Always, with `text`.
+pub fn fail(text: &str) -> ! {
     #[expect(clippy::panic, reason = "for tests only: a panic is how they report")]
     {
         panic!("{text}")

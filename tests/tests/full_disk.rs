@@ -1,7 +1,8 @@
-//! A full disk: writes fail with a reason or succeed, reading goes on, and writes work again once
-//! there is room, without a restart.
+//! A full disk: every kind of write fails with a reason or succeeds, reading, verifying, backing up
+//! and collecting go on, and every write works again once there is room, without a restart.
 //!
-//! The disk is a tmpfs in a mount namespace of the daemon's own, so it goes away with it.
+//! The disk is a tmpfs in a mount namespace of the daemon's own, so it goes away with it. Garbage
+//! goes while the disk is full where that needs no room; where it does, the collection says so.
 //! `CAIRN_FULL_DISKS=50` fills it more often, with other amounts of room left.
 //! Not here: every call that can fail for want of space (`crates/sim`).
 
@@ -49,6 +50,8 @@ struct Kept {
     files: BTreeMap<String, Vec<u8>>,
     blocks: BTreeMap<String, Vec<u8>>,
     pinned: BTreeSet<String>,
+    removed: BTreeSet<String>,
+    setting: u64,
 }
 
 /// A client of the daemon on the small disk.
@@ -66,9 +69,12 @@ enum Ask {
     PutBlock,
     Pin,
     Unpin,
+    RemoveBlock,
+    Configure,
 }
 
-const ASKS: [Ask; 4] = [Ask::Add, Ask::PutBlock, Ask::Pin, Ask::Unpin];
+const ASKS: [Ask; 6] =
+    [Ask::Add, Ask::PutBlock, Ask::Pin, Ask::Unpin, Ask::RemoveBlock, Ask::Configure];
 
 impl Client {
     /// Asks once; `Err` holds the reason of a refusal.
@@ -89,19 +95,68 @@ impl Client {
                 self.kept.blocks.insert(field(&answer, "Key")?, bytes);
             }
             Ask::Pin => {
-                let pinned = &self.kept.pinned;
-                let cid = self.kept.blocks.keys().find(|cid| !pinned.contains(*cid));
-                let cid = cid.expect("there is a block without a pin").clone();
+                let Some(cid) = self.unpinned_block() else { return Ok(()) };
                 field(&self.post(&format!("pin/add?arg={cid}")), "Pins")?;
                 self.kept.pinned.insert(cid);
             }
             Ask::Unpin => {
-                let cid = self.kept.pinned.first().expect("there is a pin").clone();
+                let Some(cid) = self.kept.pinned.first().cloned() else { return Ok(()) };
                 field(&self.post(&format!("pin/rm?arg={cid}")), "Pins")?;
                 self.kept.pinned.remove(&cid);
             }
+            Ask::RemoveBlock => {
+                let Some(cid) = self.unpinned_block() else { return Ok(()) };
+                let answer = self.post(&format!("block/rm?arg={cid}"));
+                match field(&answer, "Error") {
+                    Ok(reason) if !reason.is_empty() => return Err(reason),
+                    _ => drop(field(&answer, "Hash")?),
+                }
+                self.kept.blocks.remove(&cid);
+                self.kept.removed.insert(cid);
+            }
+            Ask::Configure => {
+                let number = self.kept.setting + 1;
+                let answer = self.post(&format!("config?arg=Number&arg={number}&json=true"));
+                field(&answer, "Key")?;
+                self.kept.setting = number;
+            }
         }
         Ok(())
+    }
+
+    fn unpinned_block(&self) -> Option<String> {
+        let pinned = &self.kept.pinned;
+        self.kept.blocks.keys().find(|cid| !pinned.contains(*cid)).cloned()
+    }
+
+    /// Does what must work with the disk full: tells, verifies, backs up to another disk.
+    fn check_work(&self, backup: &Path) {
+        // Unpinning takes little room, so at times there is no pin left.
+        let pins = if self.kept.pinned.is_empty() { "{}" } else { "Keys" };
+        for (command, told) in [
+            ("repo/stat", "NumObjects"),
+            ("pin/ls?type=recursive", pins),
+            ("repo/verify", "all blocks validated"),
+            ("config?arg=Number", &self.kept.setting.to_string()),
+            (&format!("repo/backup?arg={}", backup.display()), "\"Done\":true"),
+        ] {
+            let answer = self.post(command);
+            let good = answer.status == 200 && answer.whole && answer.trailers.is_empty();
+            assert!(good && answer.text().contains(told), "{command}: {answer:?}");
+        }
+    }
+
+    /// Collects garbage; returns how many blocks went, and whether it lacked room for the rest.
+    fn collect(&mut self) -> (usize, bool) {
+        let answer = self.post("repo/gc");
+        let told = format!("{}{:?}", answer.text(), answer.trailers);
+        assert_eq!(answer.status, 200, "{told}");
+        let lacked = told.contains("no room") || told.to_lowercase().contains("no space");
+        assert!(lacked || answer.trailers.is_empty(), "{told}");
+        let kept = &mut self.kept;
+        kept.files.retain(|cid, _| kept.pinned.contains(cid));
+        kept.blocks.retain(|cid, _| kept.pinned.contains(cid));
+        (answer.text().matches("\"/\"").count(), lacked)
     }
 
     fn post(&self, command: &str) -> http::Answer {
@@ -156,21 +211,28 @@ fn a_full_disk_stops_writes_and_nothing_else() {
         client.ask(Ask::PutBlock).expect("there is room");
     }
     let (mut refusals, mut slowest) = (0, Duration::ZERO);
+    let (mut collected, mut without_room) = (0, 0);
     let fills = run_count("CAIRN_FULL_DISKS", FILLS);
     for fill in 0..fills {
         client.fill(fill % 9 * 4096);
-        for number in 0..12 {
+        for number in 0..2 * ASKS.len() {
             let Err(reason) = client.ask(ASKS[number % ASKS.len()]) else { continue };
             assert!(reason.to_lowercase().contains("space"), "no clear reason: {reason}");
             refusals += 1;
         }
+        client.check_reads();
+        client.check_work(&home.path("backup"));
+        let (gone, lacked) = client.collect();
+        collected += gone;
+        without_room += u64::from(lacked);
         client.check_reads();
         fs::remove_file(&client.filler).expect("a file can be removed");
         slowest = slowest.max(resume(&mut client));
     }
     assert!(refusals >= fills, "the disk was full only {refusals} times");
     let text = format!(
-        "full disk: {fills} times, {refusals} refusals, writes resumed within {} ms\n",
+        "full disk: {fills} times, {refusals} refusals, {collected} blocks collected meanwhile \
+         ({without_room} collections lacked room for some), writes resumed within {} ms\n",
         slowest.as_millis()
     );
     std::io::stderr().write_all(text.as_bytes()).expect("standard error is open");
@@ -227,6 +289,11 @@ fn check_after_kill(home: &Home, repo: &Path, client: Client) {
     for cid in unpinned {
         assert!(!pins.contains_key(cid), "{cid} was not pinned");
     }
+    for cid in &client.kept.removed {
+        let answer = http::post(daemon.api, &format!("/api/v0/block/get?arg={cid}"));
+        assert_ne!(answer.status, 200, "{cid} was removed");
+    }
+    assert_eq!(daemon.rpc("config?arg=Number")["Value"], client.kept.setting);
     for (cid, bytes) in client.kept.files.iter().chain(&client.kept.blocks) {
         let answer = http::post(daemon.api, &format!("/api/v0/cat?arg={cid}"));
         assert!(answer.whole && answer.body == *bytes, "{cid} is not there any more");

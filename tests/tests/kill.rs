@@ -1,13 +1,15 @@
-//! Kills the node with SIGKILL at random moments while it adds, unpins, pins again and collects
-//! garbage: what it acknowledged holds.
+//! Kills the node with SIGKILL at random moments while it adds, unpins, pins again, collects
+//! garbage, verifies and scrubs: what it acknowledged holds, and a scrub goes on.
 //!
 //! A command is acknowledged when its line is on standard output (or, with a daemon, when the
 //! last line of the answer has arrived). The delay before the kill follows the point of
 //! acknowledgement, so that most kills fall close to it. `CAIRN_KILLS=3000` makes a long run.
-//! Not here: losing power, where the system's own cache is lost too (`cairn-store`'s tests).
+//! Not here: losing power, where the system's own cache is lost too (`cairn-sim`), kills over
+//! migrations (`migrate_kubo.rs`).
 
-use cairn_tests::{Home, Running, http, run_count, tree::Random};
+use cairn_tests::{Daemon, Home, Running, http, run_count, tree::Random};
 use rustix::process::Signal;
+use serde_json::Value;
 use std::{collections::BTreeMap, fs, thread, time::Duration};
 
 /// Kills in a usual run, split between the command by itself and the daemon.
@@ -64,20 +66,20 @@ fn what_was_acknowledged_survives_kills() {
     let home = Home::new();
     let mut random = Random::new(51);
     let mut promised = Promised::default();
-    let (mut adding, mut pinning, mut collecting) =
-        (Delay::new(100_000), Delay::new(30_000), Delay::new(60_000));
+    let (mut adding, mut pinning) = (Delay::new(100_000), Delay::new(30_000));
+    let (mut collecting, mut checking) = (Delay::new(60_000), Delay::new(100_000));
     let kills = run_count("CAIRN_KILLS", KILLS);
     for kill in 1..=kills {
         match kill % DAEMON_EVERY {
             0 => kill_daemon(&home, &mut random, &mut promised.pinned),
             1 | 2 => kill_pin(&home, &mut random, (&mut promised, &mut pinning)),
-            3 | 4 => {
-                let mut command = home.command();
-                command.args(["repo", "gc"]);
-                let wait = collecting.next(&mut random);
-                let mut process = Running::start(&mut command);
-                collecting.note(process.wait(wait).is_some());
-                process.signal(Signal::KILL);
+            3 => kill_whole(&home, &["repo", "gc"], (&mut random, &mut collecting)),
+            4 if kill % 16 < 8 => {
+                kill_whole(&home, &["repo", "verify"], (&mut random, &mut checking));
+            }
+            4 => {
+                let args = ["repo", "scrub", "--wait", "--rate=0"];
+                kill_whole(&home, &args, (&mut random, &mut checking));
             }
             _ => {
                 let len = random.below(3_000_000) as usize;
@@ -95,10 +97,29 @@ fn what_was_acknowledged_survives_kills() {
         }
     }
     check(&home, &mut promised);
-    println!("kill -9 over add, pin, unpin and gc: {kills} kills, nothing acknowledged lost");
-    for (name, delay) in [("add", adding), ("pin", pinning), ("gc", collecting)] {
+    println!(
+        "kill -9 over add, pin, unpin, gc, verify and scrub: {kills} kills, nothing acknowledged \
+         lost"
+    );
+    let delays = [adding, pinning, collecting, checking];
+    for (name, delay) in ["add", "pin", "gc", "verify or scrub"].into_iter().zip(delays) {
         let Delay { in_time, too_late, .. } = delay;
+        println!("{name}: killed {in_time} times before its end, {too_late} times after it");
         assert!(in_time > 0 && too_late > 0, "{name} before and after: {in_time}, {too_late}");
+    }
+}
+
+/// Kills a command that answers at its end only; if it was faster, it found nothing wrong.
+fn kill_whole(home: &Home, args: &[&str], (random, delay): (&mut Random, &mut Delay)) {
+    let mut command = home.command();
+    command.args(args);
+    let wait = delay.next(random);
+    let mut process = Running::start(&mut command);
+    let end = process.wait(wait);
+    process.signal(Signal::KILL);
+    delay.note(end.is_some());
+    if end.is_some_and(|status| !status.success()) {
+        cairn_tests::fail(&format!("{args:?}: {}{}", process.said(), process.errors()));
     }
 }
 
@@ -133,7 +154,7 @@ fn kill_add(home: &Home, bytes: &[u8], wait: Duration) -> Option<String> {
     answer
 }
 
-/// Adds through a daemon from two clients until it is killed under them.
+/// Adds through a daemon from two clients, while it scrubs and collects, until it is killed.
 fn kill_daemon(home: &Home, random: &mut Random, acknowledged: &mut Contents) {
     let daemon = home.daemon();
     let api = daemon.api;
@@ -159,11 +180,14 @@ fn kill_daemon(home: &Home, random: &mut Random, acknowledged: &mut Contents) {
             let request = http::Request { method: "POST", target, ..Default::default() };
             while http::try_send(api, &request).is_some_and(|answer| answer.whole) {}
         });
-        for _ in 0..adds {
+        started.recv().expect("the clients go on until the daemon is killed");
+        let begun = begin_scrub(&daemon);
+        for _ in 1..adds {
             started.recv().expect("the clients go on until the daemon is killed");
         }
         daemon.kill();
         collector.join().expect("the collector ends with its daemon");
+        scrubs_on(home, &begun);
         clients.map(|client| client.join().expect("a client ends with its daemon"))
     });
     for answer in answers {
@@ -171,11 +195,33 @@ fn kill_daemon(home: &Home, random: &mut Random, acknowledged: &mut Contents) {
     }
 }
 
+/// Begins a scrub, or goes on with the last one, so slowly that it will be killed; returns its
+/// status once it is past its first bytes.
+fn begin_scrub(daemon: &Daemon) -> Value {
+    daemon.rpc("repo/scrub?rate=1");
+    loop {
+        let status = daemon.rpc("repo/scrub/status");
+        // Not by its blocks: what it reads first may all be garbage.
+        if status["Done"].as_u64() > Some(0) {
+            return status;
+        }
+        assert_eq!(status["State"], "running", "a scrub was begun and not stopped");
+    }
+}
+
+/// After the kill the same scrub is known, ready to go on where it was.
+fn scrubs_on(home: &Home, begun: &Value) {
+    let told = home.run(["repo", "scrub", "status", "--enc=json"]).text();
+    let now: Value = serde_json::from_str(&told).expect("an answer is JSON");
+    let same = now["State"] == "stopped" && now["Started"] == begun["Started"];
+    assert!(same, "{begun} became {now}");
+}
+
 /// Adds over the RPC API; the CID if the whole answer came.
 fn post(api: std::net::SocketAddr, bytes: &[u8]) -> Option<String> {
     let answer = http::try_post_file(api, "/api/v0/add?quieter=true&progress=false", "f", bytes)?;
     let last = answer.text().lines().last().map(str::to_owned);
-    let value: serde_json::Value = serde_json::from_str(&last?).ok()?;
+    let value: Value = serde_json::from_str(&last?).ok()?;
     let whole = answer.whole && answer.status == 200 && answer.trailers.is_empty();
     value["Hash"].as_str().filter(|_| whole).map(str::to_owned)
 }
@@ -199,6 +245,10 @@ fn check(home: &Home, promised: &mut Promised) {
         let same = answer.status == 200 && answer.whole && answer.body == *bytes;
         assert!(same, "{cid} was acknowledged and is not whole: {}", answer.status);
     }
+    // What a kill interrupted goes on, comes to its end, and finds every block as it was.
+    let scrub = home.run(["repo", "scrub", "--wait", "--rate=0"]).text();
+    let end = scrub.lines().last().unwrap_or_default();
+    assert!(end.contains("finished") && end.contains(" 0 corrupt"), "{scrub}");
     assert_eq!(daemon.stop().code(), Some(0));
     let stray = fs::read_dir(home.repo()).expect("there is a repository");
     let stray = stray.filter_map(Result::ok).filter(|entry| {

@@ -1,11 +1,20 @@
 //! Rot in the packs: found, never served, healed from a peer; lost files: named with the command
 //! that repairs them.
+//!
+//! `CAIRN_HEALED=1000` hits that many blocks in the tests that heal from a peer.
 
-use cairn_tests::{Home, Outcome, tree};
+use cairn_tests::{Home, Outcome, run_count, tree};
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
-/// Blocks hit in each test.
-const HIT_COUNT: usize = 50;
+/// Blocks hit in each test of a usual run.
+const HIT_COUNT: u64 = 50;
+/// Blocks of the file for each that is hit, and their length.
+const BLOCKS_PER_HIT: usize = 7;
+const BLOCK_LEN: usize = 4096;
+
+fn hit_count() -> usize {
+    usize::try_from(run_count("CAIRN_HEALED", HIT_COUNT)).expect("a count of blocks")
+}
 
 fn pack(home: &Home) -> PathBuf {
     home.repo().join("blocks/000001.pack")
@@ -28,10 +37,10 @@ fn corrupt(home: &Home, count: usize) {
     fs::write(&path, bytes).expect("the pack can be written");
 }
 
-/// Two repositories with the same file of some hundred blocks; returns its CID and its bytes.
+/// Two repositories with the same file of enough blocks; returns its CID and its bytes.
 fn twins() -> (Home, Home, String, Vec<u8>) {
     let (one, two) = (Home::new(), Home::new());
-    let bytes = tree::Random::new(3).bytes(1_500_000);
+    let bytes = tree::Random::new(3).bytes(hit_count() * BLOCKS_PER_HIT * BLOCK_LEN + 1000);
     let add = |home: &Home| {
         let file = home.file("file", &bytes);
         let args = ["add", "-Q", "--chunker=size-4096"].map(AsRef::as_ref);
@@ -52,27 +61,28 @@ fn corrupt_names(outcome: &Outcome) -> BTreeSet<String> {
 #[test]
 fn verify_finds_drops_and_heals_what_has_rotted() {
     let (one, two, cid, bytes) = twins();
+    let hit_count = hit_count();
     let whole = two.run(["repo", "verify"]).text();
     assert_eq!(whole, "verify complete, all blocks validated.", "no progress off a terminal");
-    corrupt(&two, HIT_COUNT);
+    corrupt(&two, hit_count);
     let found = two.run(["repo", "verify"]);
-    let summary = format!("Error: verify complete, {HIT_COUNT} blocks corrupt");
+    let summary = format!("Error: verify complete, {hit_count} blocks corrupt");
     assert!(found.failure().contains(&summary), "{found:?}");
-    assert_eq!(corrupt_names(&found).len(), HIT_COUNT);
+    assert_eq!(corrupt_names(&found).len(), hit_count);
     assert!(two.run(["repo", "verify", "--heal"]).code != Some(0), "healing needs a network");
 
     let (first, second) = (one.daemon(), two.daemon());
     two.run(["swarm", "connect", &first.tcp_addr()]).text();
     let healed = two.run(["repo", "verify", "--heal"]);
     assert_eq!(corrupt_names(&healed), corrupt_names(&found));
-    let summary = format!("{HIT_COUNT} blocks corrupt, {HIT_COUNT} removed, {HIT_COUNT} healed");
+    let summary = format!("{hit_count} blocks corrupt, {hit_count} removed, {hit_count} healed");
     assert!(healed.text().contains(&summary), "{healed:?}");
     assert!(two.run(["repo", "verify"]).text().contains("all blocks validated"));
     assert_eq!(second.stop().code(), Some(0));
     assert!(two.run(["--offline", "cat", &cid]).stdout == bytes);
     assert_eq!(two.run(["pin", "verify"]).text(), "");
 
-    corrupt(&two, HIT_COUNT);
+    corrupt(&two, hit_count);
     let dropped = two.run(["repo", "verify", "--drop"]).text();
     assert!(dropped.contains("blocks corrupt") && dropped.contains(" removed"), "{dropped}");
     assert!(two.run(["repo", "verify"]).text().contains("all blocks validated"));
@@ -82,7 +92,8 @@ fn verify_finds_drops_and_heals_what_has_rotted() {
 #[test]
 fn reading_repairs() {
     let (one, two, cid, bytes) = twins();
-    corrupt(&two, HIT_COUNT);
+    let hit_count = hit_count();
+    corrupt(&two, hit_count);
     let refused = two.run(["--offline", "cat", &cid]);
     assert_eq!(refused.code, Some(1), "never wrong bytes: {}", refused.stderr);
     let (first, second) = (one.daemon(), two.daemon());
@@ -96,11 +107,12 @@ fn reading_repairs() {
 #[test]
 fn a_scrub_heals_in_the_background() {
     let (one, two, cid, bytes) = twins();
-    corrupt(&two, HIT_COUNT);
+    let hit_count = hit_count();
+    corrupt(&two, hit_count);
     let (first, second) = (one.daemon(), two.daemon());
     two.run(["swarm", "connect", &first.tcp_addr()]).text();
     let said = two.run(["repo", "scrub", "--wait", "--rate=0"]).text();
-    let counts = format!("{HIT_COUNT} corrupt, {HIT_COUNT} healed");
+    let counts = format!("{hit_count} corrupt, {hit_count} healed");
     let clean = "0 corrupt, 0 healed";
     assert!(said.contains("finished") && said.contains(&counts), "{said}");
     assert!(two.run(["repo", "stat"]).text().contains(&counts));
@@ -120,6 +132,12 @@ fn a_scrub_heals_in_the_background() {
 fn lost_pins_are_named_with_their_repair() {
     let home = Home::new();
     let cid = home.add(&home.file("a", "a"));
+    // So many changes are taken over from the packs into the metadata.
+    let daemon = home.daemon();
+    for number in 0..100 {
+        daemon.rpc(&format!("pin/add?arg={cid}&name=number{number}"));
+    }
+    assert_eq!(daemon.stop().code(), Some(0));
     fs::write(home.repo().join("meta.redb"), "").expect("it can be emptied");
     assert_eq!(home.run(["cat", &cid]).text(), "a", "the rest works");
     let refused = home.run(["pin", "ls"]);
@@ -130,9 +148,10 @@ fn lost_pins_are_named_with_their_repair() {
     assert!(busy.failure().contains("in use"), "{busy:?}");
     drop(daemon);
     let reset = home.run(["repo", "verify", "--reset-meta"]).text();
-    assert!(reset.contains("carried 0 pins over") && reset.contains("Pin again"), "{reset}");
-    assert_eq!(home.run(["pin", "ls"]).text(), "");
-    home.run(["pin", "add", &cid]).text();
+    assert!(reset.contains("carried 1 pins over") && reset.contains("Pin again"), "{reset}");
+    let pins = home.run(["pin", "ls"]).text();
+    assert!(pins.contains(&cid), "its note is still in the pack: {pins}");
+    home.run(["pin", "rm", &cid]).text();
 }
 
 #[test]

@@ -6,8 +6,12 @@
 //! `PyPI` package that the tests use) and plain `cp` with a sync.
 //! Invariants: nothing here gates a test; every file is under a temporary directory that goes
 //! away; all traffic stays on loopback.
-//! Not here: the measuring of processes (`measure.rs`), the two sides (`sides.rs`).
+//! Not here: the measuring of processes (`measure.rs`), the two sides (`sides.rs`), the rows
+//! (`rows.rs` and, of single durable writes and of large repositories, `durable.rs`, `large.rs`).
 
+mod durable;
+mod http;
+mod large;
 mod measure;
 mod rows;
 mod sides;
@@ -25,6 +29,8 @@ struct Options {
     pairs: usize,
     big_len: u64,
     small_files: usize,
+    pins: usize,
+    blocks: usize,
     only: Vec<String>,
     folder: Option<PathBuf>,
 }
@@ -42,6 +48,10 @@ pub(crate) struct Bench {
     pairs: usize,
     big_len: u64,
     small_files: usize,
+    /// Pins of the row that lists them.
+    pins: usize,
+    /// Blocks of the rows that open and collect them.
+    blocks: usize,
 }
 
 /// Runs the benchmark table and prints it as Markdown.
@@ -62,6 +72,8 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         pairs: options.pairs,
         big_len: options.big_len,
         small_files: options.small_files,
+        pins: options.pins,
+        blocks: options.blocks,
     };
     let outcome = table(&bench, &options.only);
     std::fs::remove_dir_all(&folder)
@@ -88,6 +100,8 @@ fn parse(args: &[String]) -> Result<Options> {
         pairs: PAIRS_DEFAULT,
         big_len: 1 << 30,
         small_files: 20_000,
+        pins: 1_000_000,
+        blocks: 1_000_000,
         only: Vec::new(),
         folder: None,
     };
@@ -98,11 +112,13 @@ fn parse(args: &[String]) -> Result<Options> {
             "--pairs" => options.pairs = value()?.parse().context("--pairs")?,
             "--big-mib" => options.big_len = value()?.parse::<u64>().context("--big-mib")? << 20,
             "--small-files" => options.small_files = value()?.parse().context("--small-files")?,
+            "--pins" => options.pins = value()?.parse().context("--pins")?,
+            "--blocks" => options.blocks = value()?.parse().context("--blocks")?,
             "--folder" => options.folder = Some(value()?.into()),
             name if rows::ALL.iter().any(|row| row.0 == name) => options.only.push(name.to_owned()),
             other => bail!(
                 "unknown argument {other}; usage: cargo xtask bench [--pairs N] [--big-mib N] \
-                 [--small-files N] [--folder DIR] [ROW…] with rows {}",
+                 [--small-files N] [--pins N] [--blocks N] [--folder DIR] [ROW…] with rows {}",
                 rows::ALL.iter().map(|row| row.0).collect::<Vec<_>>().join(" ")
             ),
         }

@@ -9,6 +9,9 @@ use std::{
     process::{Command, Stdio},
 };
 
+/// How the variables begin that tell a running package about itself.
+const OWN_PACKAGE: [&str; 3] = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_NAME"];
+
 /// The folder with the workspace's `Cargo.toml`.
 pub(crate) fn root() -> PathBuf {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -16,9 +19,19 @@ pub(crate) fn root() -> PathBuf {
 }
 
 /// A command of the same cargo that started this tool.
+///
+/// What cargo told this tool about its own package is taken away again: some build scripts look
+/// at it, so that half of the dependencies would be built anew whenever a person and this tool
+/// take turns.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(setting("CARGO").unwrap_or_else(|| "cargo".to_owned()));
     command.current_dir(root());
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        if OWN_PACKAGE.iter().any(|prefix| name.starts_with(prefix)) {
+            command.env_remove(&*name);
+        }
+    }
     command
 }
 

@@ -44,8 +44,8 @@ async fn run_one(
 ) -> Result<ExitCode, Failure> {
     show::prepare(&mut request, globals.json);
     let expected = show::Expected::of(&request, &paths);
-    let files = input::files(&request, paths)?;
     let tasks = Tasks::default();
+    let files = input::files(&request, paths, &tasks)?;
     let (outputs, node) = outputs(&request, globals, files, &tasks).await?;
     let work = show::show(&request, globals, expected, outputs);
     let result = tokio::select! {

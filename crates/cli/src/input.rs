@@ -3,8 +3,9 @@
 //! Not here: walking directories (`cairn_node::local_entries`), sending (`upload`).
 
 use crate::report::{Failure, say};
-use cairn_node::{AddEntries, AddEntry, LocalWalkOptions, local_entries};
+use cairn_node::{AddEntries, AddEntry, LocalWalkOptions, local_entries, web_entries};
 use cairn_rpc::{ARGUMENTS_MAX, ArgumentKind, Request};
+use cairn_runtime::Tasks;
 use std::{
     collections::VecDeque,
     io::{BufRead as _, IsTerminal as _},
@@ -96,7 +97,11 @@ fn checked(request: Request) -> Result<Request, Failure> {
 }
 
 /// Opens the files of a command that takes any.
-pub(crate) fn files(request: &Request, paths: Vec<PathBuf>) -> Result<Option<AddEntries>, Failure> {
+pub(crate) fn files(
+    request: &Request,
+    paths: Vec<PathBuf>,
+    tasks: &Tasks,
+) -> Result<Option<AddEntries>, Failure> {
     let Some(argument) = request.command().file_argument() else { return Ok(None) };
     if paths.is_empty() && !argument.required {
         return Ok(None);
@@ -114,14 +119,26 @@ pub(crate) fn files(request: &Request, paths: Vec<PathBuf>) -> Result<Option<Add
     let options = if is_add { walk_options(request) } else { LocalWalkOptions::default() };
     let stdin_name =
         if is_add { request.text("stdin-name").unwrap_or("").to_owned() } else { String::new() };
-    if paths.is_empty() || paths.iter().any(|path| path == Path::new("-")) {
-        return Ok(Some(with_standard_input(paths, &options, &stdin_name)));
+    let is_url = |path: &PathBuf| is_add && url(path).is_some();
+    if paths.is_empty() || paths.iter().any(|path| path == Path::new("-") || is_url(path)) {
+        let tasks = is_add.then_some(tasks);
+        return Ok(Some(from_elsewhere(paths, &options, (&stdin_name, tasks))));
     }
     Ok(Some(local_entries(paths, options)))
 }
 
-/// The same paths, with `-` (or nothing at all) as what comes from standard input.
-fn with_standard_input(paths: Vec<PathBuf>, options: &LocalWalkOptions, name: &str) -> AddEntries {
+/// The URL that an argument is instead of a path.
+fn url(path: &Path) -> Option<&str> {
+    path.to_str().filter(|text| text.starts_with("http://") || text.starts_with("https://"))
+}
+
+/// The same paths, with `-` (or nothing at all) as what comes from standard input, and URLs, if
+/// there are tasks for them, as what their servers have.
+fn from_elsewhere(
+    paths: Vec<PathBuf>,
+    options: &LocalWalkOptions,
+    (name, tasks): (&str, Option<&Tasks>),
+) -> AddEntries {
     let stdin = |name: &str| -> AddEntries {
         Box::new(std::iter::once(Ok(AddEntry::file(name, std::io::stdin()))))
     };
@@ -131,8 +148,13 @@ fn with_standard_input(paths: Vec<PathBuf>, options: &LocalWalkOptions, name: &s
     let parts: Vec<AddEntries> = paths
         .into_iter()
         .map(|path| {
-            let is_stdin = path == Path::new("-");
-            if is_stdin { stdin(name) } else { local_entries(vec![path], options.clone()) }
+            if path == Path::new("-") {
+                return stdin(name);
+            }
+            match (url(&path), tasks) {
+                (Some(url), Some(tasks)) => web_entries(url, tasks),
+                _ => local_entries(vec![path], options.clone()),
+            }
         })
         .collect();
     Box::new(parts.into_iter().flatten())
@@ -149,5 +171,6 @@ fn walk_options(request: &Request) -> LocalWalkOptions {
     options.dereference_symlinks = request.flag("dereference-symlinks");
     options.preserve_mode = request.flag("preserve-mode");
     options.preserve_mtime = request.flag("preserve-mtime");
+    options.origins = request.flag("nocopy");
     options
 }

@@ -159,19 +159,28 @@ impl Writer {
                 add(format!("mtime-nsecs={}", mtime.nanos));
             }
         }
-        let mut name = String::new();
-        for byte in entry.path.bytes() {
-            match byte {
-                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'/' => {
-                    name.push(char::from(byte));
-                }
-                byte => write!(name, "%{byte:02X}").unwrap_or(()),
-            }
-        }
+        let name = percent_encoded(&entry.path);
+        let origin = match &entry.origin {
+            Some(origin) => format!("Abspath-Encoded: {}\r\n", percent_encoded(origin)),
+            None => String::new(),
+        };
         format!(
             "--{}\r\nContent-Disposition: form-data; name=\"file{query}\"; filename=\"{name}\"\r\n\
-             Content-Type: {kind}\r\n\r\n",
+             Content-Type: {kind}\r\n{origin}\r\n",
             self.boundary
         )
     }
+}
+
+fn percent_encoded(path: &str) -> String {
+    let mut encoded = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'/' => {
+                encoded.push(char::from(byte));
+            }
+            byte => write!(encoded, "%{byte:02X}").unwrap_or(()),
+        }
+    }
+    encoded
 }

@@ -7,6 +7,10 @@
 //! Invariants: decoding copies no data and no names; [`encode`] writes the one canonical form.
 //! Not here: what the data means (`cairn-unixfs`).
 
+mod node;
+
+pub(crate) use node::{from_node, to_node};
+
 use crate::pb::{self, Fields, PbError, Value};
 use bytes::Bytes;
 use cairn_block::{Cid, CidError};

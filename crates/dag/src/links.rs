@@ -2,7 +2,7 @@
 //!
 //! Not here: following them (`walk.rs`).
 
-use crate::{DagError, dag_pb};
+use crate::{CodecError, DagError, dag_cbor, dag_jose, dag_json, dag_pb, git_raw};
 use cairn_block::{BLOCK_LEN_MAX, Block, Cid, codec};
 
 /// Returns the CIDs that `block` links to, in order, repeated ones too.
@@ -27,7 +27,24 @@ pub(crate) fn sized_links(block: &Block) -> Result<Vec<(Cid, Option<u64>)>, DagE
             Ok(node.links.into_iter().map(|link| (link.cid, len(link.size))).collect())
         }
         codec if is_leaf(codec) => Ok(Vec::new()),
-        codec => Err(DagError::Unsupported { cid: cid.clone(), codec }),
+        codec => match other_links(codec, block.data()) {
+            Ok(links) => Ok(links.into_iter().map(|cid| (cid, None)).collect()),
+            Err(CodecError::Unsupported { codec }) => {
+                Err(DagError::Unsupported { cid: cid.clone(), codec })
+            }
+            Err(error) => Err(DagError::malformed(cid, &error)),
+        },
+    }
+}
+
+/// Links of codecs that do not tell the length of what they link to.
+fn other_links(codec: u64, data: &[u8]) -> Result<Vec<Cid>, CodecError> {
+    match codec {
+        codec::DAG_CBOR => dag_cbor::links(data),
+        codec::DAG_JOSE => dag_jose::links(data),
+        codec::DAG_JSON => dag_json::decode(data).map(|node| node.links()),
+        codec::GIT_RAW => git_raw::links(data),
+        codec => Err(CodecError::Unsupported { codec }),
     }
 }
 

@@ -5,8 +5,9 @@
 use bytes::Bytes;
 use cairn_block::{Block, BlockStore as _, Cid, MemoryStore, codec};
 use cairn_dag::{
-    DagError, Visit, WalkOptions,
+    DagError, Node, Visit, WalkOptions,
     ahead::Window,
+    codec as codecs,
     dag_pb::{PbLink, PbNode, encode},
     walk,
 };
@@ -189,4 +190,42 @@ fn wide_levels_are_fetched_many_at_once() {
     assert_eq!(slow.blocks(), 2101, "nothing is fetched twice");
     assert!(slow.in_flight_max() >= 4, "{} batches in flight", slow.in_flight_max());
     assert!(slow.batches() < 250, "{} batches", slow.batches());
+}
+
+/// A walk goes on over links of any codec, and names the block whose codec it does not know.
+#[test]
+fn links_of_every_codec_are_followed() {
+    let store = MemoryStore::default();
+    let leaf = raw(&store, "leaf");
+    let put_node = |code: u64, node: Node| {
+        put(&store, Block::sha2_256(code, codecs::encode(code, &node).unwrap().into()))
+    };
+    let link = |cid: &Cid| Node::link(cid.clone());
+    let json = put_node(codec::DAG_JSON, Node::List(vec![link(&leaf)]));
+    let signed = Node::Map(vec![
+        ("payload".to_owned(), Node::Bytes(json.to_bytes())),
+        ("signatures".to_owned(), Node::List(vec![])),
+    ]);
+    let jose = put_node(codec::DAG_JOSE, signed);
+    let tree = [&b"tree 29\x00100644 a\0"[..], &[7; 20]].concat();
+    let tree = put(&store, Block::sha2_256(codec::GIT_RAW, tree.into()));
+    let plain = put_node(codec::CBOR, Node::Integer(1));
+    let cbor = put_node(codec::DAG_CBOR, Node::List(vec![link(&jose), link(&tree), link(&plain)]));
+    let root = node(&store, "root", &[&cbor]);
+    let visits: Vec<Result<Visit, DagError>> =
+        gather_all(walk(&store, std::slice::from_ref(&root), WalkOptions::default()));
+    let found: Vec<&Cid> = visits.iter().flatten().map(|visit| &visit.cid).collect();
+    assert_eq!(found, [&root, &cbor, &jose, &json, &leaf, &tree, &plain]);
+    // The tree's blob is not there.
+    assert_eq!(visits.iter().filter(|visit| visit.is_err()).count(), 1);
+    let unknown = put(&store, Block::sha2_256(0x90, Bytes::from_static(b"x")));
+    let visits: Vec<Result<Visit, DagError>> =
+        gather_all(walk(&store, &[unknown], WalkOptions::default()));
+    assert!(matches!(visits[..], [Err(DagError::Unsupported { .. })]), "{visits:?}");
+}
+
+fn gather_all(
+    visits: impl futures::Stream<Item = Result<Visit, DagError>>,
+) -> Vec<Result<Visit, DagError>> {
+    block_on(visits.collect())
 }

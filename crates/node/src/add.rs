@@ -62,13 +62,17 @@ impl Node {
         events: mpsc::Sender<AddEvent>,
     ) -> Result<AddSummary, NodeError> {
         let plan = Arc::new(Plan::new(options)?);
+        if plan.options.nocopy {
+            self.check_references_enabled()?;
+        }
         let turn = self.add_turns().acquire().await;
         let stop = CancellationToken::new();
         let _stop_when_dropped = stop.clone().drop_guard();
         let (batches, batches_read) = sync_channel(QUEUE_LEN);
         let (named, batches_named) = sync_channel(QUEUE_LEN);
-        let reader_plan = Arc::clone(&plan);
-        let reader = blocking(move || reader::run(entries, &reader_plan, &batches, &stop));
+        let (reader_plan, outside) = (Arc::clone(&plan), Arc::clone(self.outside()));
+        let reader =
+            blocking(move || reader::run(entries, (&reader_plan, &outside), &batches, &stop));
         let hasher_plan = Arc::clone(&plan);
         let hasher = blocking(move || hasher::run(&hasher_plan, &batches_read, &named));
         let node = self.clone();

@@ -60,12 +60,14 @@ impl Node {
         blocking(move || {
             let _until_pinned = store.lease();
             store.append(&blocks)?;
-            store.flush()?;
             let kind = PinKind::Recursive;
             let new =
                 to_pin.into_iter().map(|cid| Pin { cid, kind, name: String::new(), expires: None });
             let new: Vec<Pin> = new.collect();
-            if !new.is_empty() {
+            if new.is_empty() {
+                store.flush()?;
+            } else {
+                // One flush makes the blocks durable with it.
                 pins.add(&new)?;
             }
             Ok::<_, NodeError>(())

@@ -4,7 +4,7 @@
 
 use crate::{add::AddEntryError, config::ConfigError};
 use cairn_block::{BlockError, Cid};
-use cairn_dag::{DagError, PathError};
+use cairn_dag::{CarError, DagError, PathError};
 use cairn_network::NetworkError;
 use cairn_store::{PinError, RepoError, StoreError};
 use cairn_unixfs::UnixfsError;
@@ -46,6 +46,20 @@ pub enum NodeError {
     /// An entry of an add cannot be taken.
     #[error(transparent)]
     Entry(#[from] AddEntryError),
+    /// A CAR file is broken.
+    #[error("{path}: {source}")]
+    Car {
+        /// Which file.
+        path: String,
+        /// What is wrong with it.
+        source: CarError,
+    },
+    /// A directory or a link stands where a file should.
+    #[error("{path} is not a file")]
+    NotAFile {
+        /// Its path.
+        path: String,
+    },
     /// Options of an add that do not go together, or are not there yet.
     #[error("{reason}")]
     Options {
@@ -141,11 +155,15 @@ impl NodeError {
                 ConfigError::NoPort { .. } => ErrorKind::Failed,
                 _ => ErrorKind::Invalid,
             },
-            Self::Entry(AddEntryError::Io { .. } | AddEntryError::Changed { .. }) => {
-                ErrorKind::Failed
-            }
+            Self::Entry(
+                AddEntryError::Io { .. }
+                | AddEntryError::Changed { .. }
+                | AddEntryError::Reference { .. },
+            ) => ErrorKind::Failed,
             Self::Entry(_)
             | Self::Options { .. }
+            | Self::Car { .. }
+            | Self::NotAFile { .. }
             | Self::Path(_)
             | Self::Multiaddr { .. }
             | Self::Pin(PinError::NameTooLong { .. }) => ErrorKind::Invalid,

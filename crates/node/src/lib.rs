@@ -19,26 +19,27 @@ mod error;
 mod gc;
 mod heal;
 mod identity;
+mod import;
 mod init;
 mod local;
 mod node;
+mod outside;
 mod pins;
 mod scrub;
 mod verify;
+mod web;
 
 pub use add::{AddEntries, AddEntry, AddEntryError, AddEvent, AddKind, AddOptions, AddSummary};
 pub use block_ops::{BlockRemoval, RepoStat};
 pub use blocks::{Blocks, Fetch};
-pub use cairn_store::{Copied, Swept};
-pub use cairn_unixfs::{DirectoryEstimate, Mtime, Resolved};
+pub use cairn_store::{Copied, REPO_VERSION, Reference, References, Referred, SourceError, Swept};
+pub use cairn_unixfs::{DirectoryEstimate, Layout, Mtime, Resolved};
 pub use config::{Config, ConfigError, repo_path};
 pub use error::{ErrorKind, NodeError};
 pub use identity::Identity;
+pub use import::CarImport;
 pub use init::{InitOptions, InitReport, init};
 pub use local::{LocalWalkOptions, local_entries};
-/// The format number of the repositories that this version makes.
-pub const REPO_VERSION: u64 = 1;
-
 pub use node::{Node, OpenOptions};
 pub use pins::{
     BadBlock, PinCheck, PinChecks, PinEntries, PinEntry, PinFilter, PinOptions, PinPage,
@@ -46,3 +47,4 @@ pub use pins::{
 };
 pub use scrub::{ScrubSettings, ScrubStatus};
 pub use verify::{Healing, Removal, Repair, VerifyEvent, VerifyFinding};
+pub use web::web_entries;

@@ -41,6 +41,8 @@ pub struct LocalWalkOptions {
     pub preserve_mode: bool,
     /// Keep times of last change.
     pub preserve_mtime: bool,
+    /// Tell where each file lies, so that it can be referred to.
+    pub origins: bool,
 }
 
 /// Walks `paths` in order; each becomes a top-level entry with its last segment as name.
@@ -140,6 +142,9 @@ impl Walk {
             let len = Some(metadata.len()).filter(|&len| len > 0);
             let mut entry = AddEntry::file(name, file);
             entry.len = len;
+            if self.options.origins {
+                entry.origin = Some(origin(&path)?);
+            }
             return Ok(self.with_metadata(entry, &metadata));
         }
         let entry = if file_type.is_symlink() {
@@ -211,6 +216,13 @@ fn argument_name(path: &Path) -> Result<String, AddEntryError> {
             reason: "the root directory has no name",
         }),
     }
+}
+
+/// The absolute path as text.
+fn origin(path: &Path) -> Result<String, AddEntryError> {
+    let full = std::path::absolute(path).map_err(|error| failed("find", path, error))?;
+    let text = full.into_os_string().into_string();
+    text.map_err(|_| AddEntryError::NotUtf8 { path: path.to_owned() })
 }
 
 fn failed(op: &'static str, path: &Path, source: io::Error) -> AddEntryError {

@@ -6,7 +6,7 @@ mod start;
 
 use crate::{
     Blocks, Config, Fetch, Identity, NodeError, add::add_count_max, blocks::Reach,
-    config::Settings, init::open_config, scrub::Scrubber,
+    config::Settings, init::open_config, outside::Outside, scrub::Scrubber,
 };
 use cairn_block::Cid;
 use cairn_dag::{DagError, IpfsPath, Visit, WalkOptions};
@@ -49,6 +49,7 @@ struct Inner {
     budget: Budget,
     add_turns: Semaphore,
     scrubber: Arc<Scrubber>,
+    outside: Arc<Outside>,
 }
 
 impl Node {
@@ -70,8 +71,12 @@ impl Node {
             Ok::<_, NodeError>((repo, config))
         })
         .await?;
+        repo.store().set_compression(config.read(Settings::compression)?);
         let identity = config.identity()?;
         let tasks = Tasks::default();
+        let enabled = config.read(Settings::experimental)?;
+        let outside = Arc::new(Outside::new(repo.path(), enabled, tasks.child())?);
+        repo.store().set_sources(Arc::<Outside>::clone(&outside));
         let network = if options.online {
             let start = start::network(&config, &identity, repo.store().clone(), &tasks);
             Some(Box::pin(start).await?)
@@ -96,6 +101,7 @@ impl Node {
             budget,
             add_turns,
             scrubber,
+            outside,
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -205,6 +211,19 @@ impl Node {
         fetch: Fetch,
     ) -> impl Stream<Item = Result<Visit, DagError>> + Send + use<> {
         cairn_dag::walk(self.blocks(fetch), roots, options)
+    }
+
+    /// Tells whether blocks may refer to files or URLs.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError::Options`] says how to enable it.
+    pub fn check_references_enabled(&self) -> Result<(), NodeError> {
+        self.inner.outside.check_enabled()
+    }
+
+    pub(crate) fn outside(&self) -> &Arc<Outside> {
+        &self.inner.outside
     }
 
     pub(crate) fn scrubber(&self) -> &Arc<Scrubber> {

@@ -1,7 +1,8 @@
 //! Pins: what must stay, with everything below it.
 //!
-//! A recursive pin first makes sure that the whole DAG is here (fetching what is not), flushes
-//! once, and only then commits: a pin that is there keeps what it promises.
+//! A recursive pin first makes sure that the whole DAG is here (fetching what is not) and only
+//! then commits, which makes blocks and pin durable together: a pin that is there keeps what it
+//! promises.
 //!
 //! Not here: how pins are kept (`cairn-store`), garbage collection.
 
@@ -12,7 +13,7 @@ pub use list::{PinEntries, PinEntry, PinFilter, PinPage, PinPageStream};
 pub use verify::{BadBlock, PinCheck, PinChecks};
 
 use crate::{Fetch, Node, NodeError};
-use cairn_block::{BlockStore as _, BlockStoreExt as _, Cid, Multihash};
+use cairn_block::{BlockStoreExt as _, Cid, Multihash};
 use cairn_dag::WalkOptions;
 use cairn_runtime::blocking;
 use cairn_store::{PIN_NAME_LEN_MAX, Pin, PinError, PinKind};
@@ -65,11 +66,14 @@ pub struct PinOptions {
     pub name: String,
     /// How long they last; `None` for ever.
     pub expire_in: Option<Duration>,
+    /// Where missing blocks may come from.
+    pub fetch: Fetch,
 }
 
 impl Default for PinOptions {
     fn default() -> Self {
-        Self { recursive: true, name: String::new(), expire_in: None }
+        let (name, expire_in) = (String::new(), None);
+        Self { recursive: true, name, expire_in, fetch: Fetch::Network }
     }
 }
 
@@ -117,7 +121,7 @@ impl Node {
         options: PinOptions,
         progress: Option<watch::Sender<PinProgress>>,
     ) -> Result<(), NodeError> {
-        let PinOptions { recursive, name, expire_in } = options;
+        let PinOptions { recursive, name, expire_in, fetch } = options;
         if name.len() > PIN_NAME_LEN_MAX {
             return Err(PinError::NameTooLong { len: name.len() }.into());
         }
@@ -132,17 +136,16 @@ impl Node {
         };
         let (held, new) = (cids_of(held), cids_of(new));
         if recursive {
-            self.complete(&new, progress).await?;
+            self.complete(&new, fetch, progress).await?;
         } else {
             if let Some((cid, _)) = pairs().find(|(_, pin)| is_recursive(pin)) {
                 return Err(NodeError::AlreadyPinnedRecursively { cid: cid.clone() });
             }
-            let blocks = self.blocks(Fetch::Network).keeping();
+            let blocks = self.blocks(fetch).keeping();
             for cid in &new {
                 drop(blocks.require(cid).await?);
             }
         }
-        self.blocks(Fetch::Local).sync().await?;
         let kind = if recursive { PinKind::Recursive } else { PinKind::Direct };
         let expires = expire_in.and_then(|time| self.clock().now().checked_add(time));
         let pin = |cid: &Cid| Pin { cid: cid.clone(), kind, name: name.clone(), expires };
@@ -153,8 +156,7 @@ impl Node {
         };
         if commit.is_none() {
             // A pin that was relied on is gone, and its blocks may be as well: look for them.
-            self.complete(&held, None).await?;
-            self.blocks(Fetch::Local).sync().await?;
+            self.complete(&held, fetch, None).await?;
             let pins = self.pins().clone();
             blocking(move || pins.add(&pinned)).await?;
         }
@@ -165,9 +167,10 @@ impl Node {
     async fn complete(
         &self,
         roots: &[Cid],
+        fetch: Fetch,
         progress: Option<watch::Sender<PinProgress>>,
     ) -> Result<(), NodeError> {
-        let blocks = self.blocks(Fetch::Network).keeping();
+        let blocks = self.blocks(fetch).keeping();
         let mut visits = pin!(cairn_dag::walk(blocks, roots, WalkOptions::default()));
         let mut seen = PinProgress::default();
         while let Some(visit) = visits.next().await {
@@ -235,8 +238,7 @@ impl Node {
             return Err(NodeError::UpdateTo { cid: to.clone() });
         }
         let _until_pinned = self.store().lease();
-        self.complete(std::slice::from_ref(to), None).await?;
-        self.blocks(Fetch::Local).sync().await?;
+        self.complete(std::slice::from_ref(to), Fetch::Network, None).await?;
         let new = Pin { cid: to.clone(), ..old };
         let removed = if unpin { vec![from.clone()] } else { Vec::new() };
         let pins = self.pins().clone();

@@ -17,7 +17,7 @@ use crate::{Node, NodeError, config::Settings, heal};
 use cairn_block::{Cid, codec};
 use cairn_network::Network;
 use cairn_runtime::{Clock, blocking};
-use cairn_store::{Meta, Pins, ScrubStep, Store};
+use cairn_store::{Meta, Pins, ScrubPosition, ScrubStep, Store};
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
@@ -112,8 +112,9 @@ impl Node {
 
     /// Begins a scrub, or goes on with one that was stopped, at `rate` bytes a second if given.
     ///
-    /// In a daemon this returns at once; elsewhere it returns at the end of the scrub. One that
-    /// is running takes the new rate.
+    /// In a daemon this returns once its beginning is written down, so that the next start goes
+    /// on with it; elsewhere it returns at the end of the scrub. One that is running takes the
+    /// new rate.
     ///
     /// # Errors
     ///
@@ -126,13 +127,15 @@ impl Node {
             return Ok(());
         }
         scrubber.stop.store(false, Ordering::SeqCst);
+        scrubber.load().await;
         if scrubber.has_keeper.load(Ordering::SeqCst) {
+            scrubber.begin();
+            scrubber.save().await;
+            scrubber.tell(true);
             scrubber.wanted.store(true, Ordering::SeqCst);
-            scrubber.status.send_modify(|status| status.is_running = true);
             scrubber.wake.notify_one();
             return Ok(());
         }
-        scrubber.load().await;
         scrubber.run().await
     }
 
@@ -270,18 +273,24 @@ impl Scrubber {
         }
     }
 
-    /// Scrubs to the end, or until it is stopped.
-    async fn run(&self) -> Result<(), NodeError> {
-        let _turn = self.turn.lock().await;
+    /// Notes that a scrub is under way; returns where it goes on.
+    fn begin(&self) -> Option<ScrubPosition> {
         let now = self.clock.now();
-        let from = self.peek(|record| {
+        self.peek(|record| {
             if record.position.is_none() {
                 record.begin(now);
             }
             record.is_stopped = false;
             record.position
-        });
+        })
+    }
+
+    /// Scrubs to the end, or until it is stopped.
+    async fn run(&self) -> Result<(), NodeError> {
+        let _turn = self.turn.lock().await;
+        let from = self.begin();
         self.save().await;
+        self.tell(true);
         info!(?from, "scrubbing");
         let mut scrub = self.store.scrub(from);
         let mut unsaved_len = 0;

@@ -73,6 +73,16 @@ pub trait Vfs: fmt::Debug + Send + Sync {
     /// What the system says, except that the file is missing.
     fn len(&self, path: &Path) -> io::Result<Option<u64>>;
 
+    /// Returns how many of its bytes the file at `path` takes on disk: less than its length if it
+    /// has holes. `None` if nothing is there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vfs::len`].
+    fn disk_len(&self, path: &Path) -> io::Result<Option<u64>> {
+        self.len(path)
+    }
+
     /// Renames a file, replacing the target at once for every observer.
     ///
     /// # Errors

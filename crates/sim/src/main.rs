@@ -30,6 +30,9 @@ const FAULT_SCRIPTS: u64 = 6;
 /// Sequences against the model.
 const SEQUENCES: u64 = 100_000;
 
+/// Sequences after which a line says how far the run is.
+const SEQUENCES_PART: u64 = 5_000;
+
 /// Repositories that rot.
 const ROTS: u64 = 100_000;
 
@@ -120,7 +123,15 @@ fn run(args: &Args) -> Result<u64> {
     })?;
     let count = SEQUENCES * scale;
     row("sequences", "sequences of 100 operations against the model", count, &|| {
-        Ok(sequences(seed, 100, count))
+        let mut tally = Tally::default();
+        while tally.trials < count {
+            let part = SEQUENCES_PART.min(count - tally.trials);
+            let found = sequences(seed + tally.trials, 100, part);
+            found.texts.iter().for_each(|text| eprintln!("sequences: {text}"));
+            tally.add(found);
+            eprintln!("sequences: {} of {count}, {} violations", tally.trials, tally.violations);
+        }
+        Ok(tally)
     })?;
     row("rot", "repositories read with damaged packs", 1, &|| corrupted_reads(seed, ROTS * scale))?;
     Ok(violations)

@@ -64,6 +64,9 @@ pub struct Model {
     pub values: States<ValueMap>,
     /// The numbers that the config may hold.
     pub configs: States<u64>,
+    /// The pins as an operation under way leaves them, and the blocks that it pins: those that
+    /// were there must be there if the pins are.
+    pub needs: Option<(PinMap, Vec<usize>)>,
 }
 
 /// The states that something may be in which changes as a whole.
@@ -112,6 +115,7 @@ impl Default for Model {
             pins: States::is(PinMap::new()),
             values: States::is(ValueMap::new()),
             configs: States::is(0),
+            needs: None,
         }
     }
 }
@@ -119,6 +123,7 @@ impl Default for Model {
 impl Model {
     /// An operation begins: what it is to change becomes open.
     pub fn begin(&mut self, op: &Op) {
+        self.needs = self.needs_of(op);
         match op {
             Op::Append(numbers) => self.open(numbers, true),
             Op::Delete(number) => self.open(&[*number], false),
@@ -136,6 +141,15 @@ impl Model {
         }
     }
 
+    /// What a pin that is under way needs, where it can be told whether it came to the disk.
+    fn needs_of(&self, op: &Op) -> Option<(PinMap, Vec<usize>)> {
+        let (Op::Pin(numbers, _), [pins]) = (op, &self.pins.now[..]) else { return None };
+        let after = with_pins(pins, op);
+        let mut there = numbers.clone();
+        there.retain(|number| self.now[*number] == Presence::is(true));
+        (self.pins.cut == [pins.clone()] && after != *pins).then_some((after, there))
+    }
+
     /// The operation that began was acknowledged.
     pub fn succeed(&mut self, op: &Op) {
         match op {
@@ -148,14 +162,16 @@ impl Model {
                 }
                 self.cut_is_now();
             }
-            // A commit of one table makes the other durable as well.
+            // A commit of one table makes the other durable as well, and all blocks before it.
             Op::Pin(..) | Op::Unpin(_) => {
                 self.pins.succeed(|pins| with_pins(pins, op));
                 self.values.cut.clone_from(&self.values.now);
+                self.cut_is_now();
             }
             Op::Set(_) => {
                 self.values.succeed(|values| with_values(values, op));
                 self.pins.cut.clone_from(&self.pins.now);
+                self.cut_is_now();
             }
             Op::Configure(number) => self.configs.succeed(|_| *number),
             Op::Read(_) | Op::List | Op::Kill | Op::LosePower(..) => {}

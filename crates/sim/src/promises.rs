@@ -30,12 +30,18 @@ pub(crate) fn check(repo: &Repo, blocks: &[Block], model: &mut Model, since: Sin
     let pins = pins(repo, blocks)?;
     let allowed = if cut { &model.pins.cut } else { &model.pins.now };
     ensure!(allowed.contains(&pins), "pins {pins:?} are none of {allowed:?}");
+    if let Some((after, numbers)) = model.needs.as_ref().filter(|(after, _)| cut && *after == pins)
+    {
+        let lost: Vec<_> = numbers.iter().filter(|number| !there[**number]).collect();
+        ensure!(lost.is_empty(), "pins {after:?} without their blocks {lost:?}");
+    }
     let values = values(repo)?;
     let allowed = if cut { &model.values.cut } else { &model.values.now };
     ensure!(allowed.contains(&values), "values {values:?} are none of {allowed:?}");
     let config = repo.config()?["Number"].as_u64().context("the config has lost its number")?;
     let allowed = if cut { &model.configs.cut } else { &model.configs.now };
     ensure!(allowed.contains(&config), "config {config}, not {allowed:?}");
+    model.needs = None;
     model.observe(cut, Seen { there, pins, values, config });
     Ok(())
 }

@@ -28,6 +28,9 @@ const SEGMENT_LEN_MAX: u64 = 64 * 1024;
 /// Trials that one part of a run does.
 const PART_LEN: u64 = 50;
 
+/// How a compressed block's data begins.
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
 /// The kinds of damage.
 const KINDS: [&str; 6] =
     ["flip a bit", "truncate", "zero a range", "swap data", "misplace a sector", "rubbish"];
@@ -80,6 +83,11 @@ impl AtRest {
         let disk = session.disk;
         let mut files = disk.files_in(Path::new("/home/repo/blocks"));
         ensure!(files.len() > 2, "only {} packs", files.len());
+        let frames = files.iter().filter_map(|path| disk.contents(path)).map(|contents| {
+            let bytes = contents.to_vec();
+            bytes.windows(4).filter(|four| **four == ZSTD_MAGIC).count()
+        });
+        ensure!(frames.sum::<usize>() > BLOCK_COUNT / 10, "hardly anything is compressed");
         files.push("/home/repo/index".into());
         Ok(Self { disk, files })
     }

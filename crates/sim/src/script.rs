@@ -15,6 +15,9 @@ pub(crate) const BLOCK_COUNT: usize = 120;
 /// Further blocks, which only what follows a fault uses.
 pub(crate) const FRESH_COUNT: usize = 4;
 
+/// What repeats in blocks that shrink, in bytes.
+const LINE_LEN: usize = 40;
+
 /// Names of small values.
 const NAME_COUNT: usize = 6;
 
@@ -103,7 +106,8 @@ fn value(random: &mut Random) -> (String, Option<Vec<u8>>) {
     (name, value)
 }
 
-/// The blocks that scripts speak of: mostly small, some over a page, few over several.
+/// The blocks that scripts speak of: mostly small, some over a page, few over several; every
+/// third repeats itself, so that it is kept compressed.
 pub fn blocks() -> Vec<Block> {
     let block = |number: usize| {
         let mut random = Random::new(number as u64 ^ 0xb10c);
@@ -113,7 +117,12 @@ pub fn blocks() -> Vec<Block> {
             _ => random.below(600),
         };
         let mut data = (number as u64).to_le_bytes().to_vec();
-        data.extend_from_slice(&random.bytes(len));
+        if number.is_multiple_of(3) {
+            let line = random.bytes(LINE_LEN);
+            data.extend(line.iter().cycle().take(len));
+        } else {
+            data.extend_from_slice(&random.bytes(len));
+        }
         Block::sha2_256(codec::RAW, Bytes::from(data))
     };
     (0..BLOCK_COUNT + FRESH_COUNT).map(block).collect()

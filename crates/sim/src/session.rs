@@ -12,12 +12,15 @@ use crate::{
 };
 use anyhow::{Context as _, Result, bail, ensure};
 use cairn_block::{Block, Multihash};
-use cairn_store::{OpenOptions, Pin, Repo, RepoKind, SweepObserver};
+use cairn_store::{Compression, OpenOptions, Pin, Repo, RepoKind, SweepObserver};
 use serde_json::json;
 use std::{path::Path, sync::Arc};
 
 /// Where the repository is.
 const ROOT: &str = "/home/repo";
+
+/// Changes of the metadata between two commits of their database, so that a script has several.
+const NOTE_COUNT_MAX: usize = 4;
 
 /// A program with a repository, and the model of it.
 #[derive(Debug)]
@@ -83,7 +86,11 @@ impl Session {
         self.model.made = true;
         let mut options = OpenOptions::default();
         options.segment_len_max = self.segment_len_max;
-        self.repo = Some(Repo::open(vfs, root, options)?);
+        options.note_count_max = NOTE_COUNT_MAX;
+        let repo = Repo::open(vfs, root, options)?;
+        // What shrinks is kept compressed, the rest is not: both kinds go through everything.
+        repo.store().set_compression(Compression::Zstd { level: Compression::LEVEL_MIN });
+        self.repo = Some(repo);
         Ok(())
     }
 

@@ -48,7 +48,7 @@ impl Tally {
     pub fn add(&mut self, other: Self) {
         self.trials += other.trials;
         self.violations += other.violations;
-        let room = VIOLATION_COUNT_MAX - self.texts.len();
+        let room = VIOLATION_COUNT_MAX.saturating_sub(self.texts.len());
         self.texts.extend(other.texts.into_iter().take(room));
         for (kind, count) in other.kinds {
             *self.kinds.entry(kind).or_default() += count;

@@ -37,8 +37,8 @@ fn nothing_acknowledged_is_lost_when_the_power_goes_twice() {
 
 #[test]
 fn every_call_may_fail() {
-    let tally = faults(SEED, 40).unwrap();
-    report("EIO and ENOSPC at every call of 40 operations, once and for ever", &tally, 1000);
+    let tally = faults(SEED, 60).unwrap();
+    report("EIO and ENOSPC at every call of 60 operations, once and for ever", &tally, 1000);
 }
 
 #[test]

@@ -62,6 +62,14 @@ fn cpu_time() -> Result<Duration, Box<dyn Error>> {
     Ok(Duration::from_nanos(nanos))
 }
 
+/// Memory of this process that is no file's, in MiB.
+fn anonymous_mib() -> Result<f64, Box<dyn Error>> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()).ok_or("no RssAnon")?;
+    Ok(kib.parse::<f64>()? / 1024.0)
+}
+
 /// Blocks with names that were never computed: hashing is not what is measured here.
 fn blocks(first: u64, count: u64, len: usize, data: &Bytes) -> Vec<Block> {
     let block = |number: u64| {
@@ -223,19 +231,20 @@ fn many(dir: &Path) -> Answer {
         })?;
     }
     timed("  flush and close", || Ok(store.close()?))?;
-    let lens = |first: u64| {
+    println!("{:<44} {:>9.1}", "anonymous memory MiB", anonymous_mib()?);
+    let lens = |name: &str, first: u64| {
         let cids: Vec<Cid> = (0..1_000_000).map(|at| named(first + (at * 7_919) % COUNT)).collect();
-        let found = timed("  1,000,000 lengths", || Ok(store.lens(&cids)?))?;
+        let name = format!("{name}: 1,000,000 lengths");
+        let found = timed(&name, || Ok(store.lens(&cids)?))?;
         let found = found.iter().flatten().count();
         println!("  of which there were {found}");
         Ok::<_, Box<dyn Error>>(())
     };
-    println!("hits (each reads its record's header)");
-    lens(0)?;
-    println!("misses");
-    lens(COUNT * 4)?;
+    // Each reads its record's header.
+    lens("hits", 0)?;
+    lens("misses", COUNT * 4)?;
     let index = fs::metadata(dir.join("index"))?.len();
-    println!("index: {} bytes a block", index.div_ceil(COUNT));
+    println!("{:<44} {:>9}", "index bytes a block", index.div_ceil(COUNT));
     drop(store);
     let store = timed("open after a clean end", || open(dir))?;
     store.append(&blocks(COUNT * 9, 1, 1, &data))?;

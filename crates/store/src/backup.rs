@@ -6,7 +6,8 @@
 //! ```
 //! Packs only grow, so a second backup into the same directory copies what is new: the rest of
 //! the packs that grew, and whole new ones. Pins and the other metadata are copied first, as one
-//! snapshot, so every block that they need is in the packs that are copied after them.
+//! snapshot, so every block that they need is in the packs that are copied after them; changes
+//! that come later are in the packs as notes, and count once it is restored.
 //!
 //! Invariants: until the last step the directory still is the backup it was before, with more
 //! packs than it needs; nothing collects garbage meanwhile; a directory that holds anything else
@@ -95,7 +96,7 @@ impl Repo {
         }
         self.store().flush()?;
         let fresh = to.join("meta.fresh");
-        self.meta().copy_to(&fresh).map_err(|error| refused(to, &error.to_string()))?;
+        self.meta().copy_to(&self.vfs, &fresh).map_err(|error| refused(to, &error.to_string()))?;
         let packs = self.store().backup_packs()?;
         let copied = self.copy_packs(to, &packs, &old, progress)?;
         for name in self.list_keys()? {

@@ -1,52 +1,78 @@
-//! The metadata database: everything that must agree commits together, in one redb file.
+//! The metadata: everything that must agree changes together.
 //!
-//! Commits are durable when they return, in two phases (a one-phase commit rests on a checksum
-//! after a crash), with what a quick recovery needs. Callers that come at the same time share a
-//! commit. The file is opened at the first use, so that a node which only moves blocks pays
-//! neither the time nor the memory. After an error of the disk the database is closed, and the
-//! next use opens it again, which brings it back to its last whole commit: a full disk or a bad
-//! read costs the call that met it, and no restart.
+//! A change is decided on what is there, written as a note into the current pack, behind the
+//! blocks that it depends on, and made durable with them by one `fdatasync`; callers who come at
+//! the same time share one. From then on it counts: it is kept in memory, on top of the database,
+//! until many of them are *settled* in one commit of the database. A start reads the notes that
+//! are not settled. A change that is too large for a note is a commit of the database by itself.
 //!
-//! Invariants: all I/O through `Vfs`; the cache is small, because the system has one already; the
-//! file gets its name when it is a whole database; a damaged one is an error that names the
-//! repairing command and never a panic; a file that is gone is not mistaken for one that never
-//! was, thanks to a mark beside it.
-//! Not here: pins (`pins.rs`), the repair (`meta/reset.rs`).
+//! Invariants: a change is durable when the call returns, and then so is every block that was
+//! appended before it; a change that fails has not happened; changes are decided in the order of
+//! their notes; what is not settled is bounded by [`PENDING_LEN_MAX`]. The database is opened by
+//! the first who must look at it: who only adds needs neither the time nor the memory.
+//! Not here: the notes (`store/note.rs`), the database's file (`meta/database.rs`), pins
+//! (`pins.rs`), the repair (`meta/reset.rs`).
 
+mod change;
+mod database;
 mod reset;
+mod view;
 
+pub(crate) use change::Table;
 pub use reset::MetaReset;
 pub(crate) use reset::reset;
+pub(crate) use view::{Draft, View};
 
-use cairn_runtime::{Create, Vfs, VfsExt as _, VfsFile};
+use crate::{
+    StoreError,
+    pins::{EXPIRIES, PINS},
+    store::{NOTE_LEN_MAX, Note, NotesKnown, Settle, Store},
+};
+use cairn_runtime::{Vfs, VfsFile};
+use change::Change;
+use database::Database;
 use redb::{
-    Database, DatabaseError, ReadTransaction, ReadableDatabase as _, ReadableTable as _,
-    StorageBackend, StorageError, TableDefinition, TableError, WriteTransaction,
+    ReadableDatabase as _, ReadableTable as _, StorageError, TableDefinition, WriteTransaction,
 };
 use std::{
     io,
+    ops::ControlFlow,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-        mpsc,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak, mpsc,
     },
 };
 use thiserror::Error;
 use tracing::warn;
-
-/// Memory that the database may use for pages.
-const CACHE_LEN: usize = 4 * 1024 * 1024;
-
-/// What the mark beside the database holds, for whoever wonders.
-const MARK: &[u8] = b"meta.redb was written; should it be missing, it was lost\n";
+use view::Tables;
 
 /// Small values by name: the MFS root, sequence numbers.
 pub(crate) const VALUES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("values");
 
+/// How far the database has taken the notes over.
+const LOG: TableDefinition<'_, &str, u64> = TableDefinition::new("log");
+
+/// The key in [`LOG`] of the last note's number.
+const SETTLED: &str = "settled";
+
 /// The name of the value that holds the root of MFS: the bytes of its CID. Whatever is below it
 /// stays, as if it were pinned recursively.
 pub const MFS_ROOT_KEY: &str = "mfs/root";
+
+/// After so many notes they are settled; a start reads no more.
+pub(crate) const NOTE_COUNT_MAX: usize = 1024;
+
+/// After so many bytes of notes they are settled.
+const NOTES_LEN_MAX: usize = 1024 * 1024;
+
+/// When a start would have to look through so many bytes for notes, they are settled.
+const NOTES_DISTANCE_MAX: u64 = 32 * 1024 * 1024;
+
+/// Notes that a process leaves to the next one, if it had no need of the database.
+const NOTES_LEFT_MAX: usize = 64;
+
+/// Most bytes of notes that are kept in memory, when the database cannot take them over.
+const PENDING_LEN_MAX: usize = 16 * 1024 * 1024;
 
 /// Why metadata could not be read or changed.
 #[derive(Debug, Clone, Error)]
@@ -80,9 +106,25 @@ pub enum MetaError {
         /// What it said.
         reason: String,
     },
+    /// The packs, which take every change first, could not take it or be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
-/// The metadata database; clones share it. All calls block.
+impl From<MetaError> for StoreError {
+    fn from(error: MetaError) -> Self {
+        match error {
+            MetaError::Store(error) => error,
+            MetaError::Io { path, source } => Self::Io { op: "write", path, source },
+            MetaError::Damaged { ref path, .. } | MetaError::Other { ref path, .. } => {
+                let path = path.clone();
+                Self::io("write", &path, io::Error::other(error))
+            }
+        }
+    }
+}
+
+/// The metadata; clones share it. All calls block.
 #[derive(Debug, Clone)]
 pub struct Meta {
     inner: Arc<Inner>,
@@ -90,35 +132,66 @@ pub struct Meta {
 
 #[derive(Debug)]
 struct Inner {
-    vfs: Arc<dyn Vfs>,
-    path: PathBuf,
-    /// Every use holds the lock for reading, so whoever closes the database is alone with it.
-    database: RwLock<Option<Opened>>,
-    opened_count: AtomicU64,
-    /// Taken to commit.
+    database: Database,
+    /// Where notes go; without it every change is a commit of the database.
+    log: Option<Store>,
+    note_count_max: usize,
+    /// Taken to change anything.
     turn: Mutex<()>,
-    queue: Mutex<Vec<Job>>,
-    /// Why the database is not used any more: it turned out to be damaged in a way that it
-    /// could not tell.
-    broken: OnceLock<MetaError>,
-    /// Whether the mark that the file was written once is known to be there.
-    is_marked: AtomicBool,
+    queue: Mutex<Queue>,
+    state: RwLock<State>,
     /// The repository's lock, which must outlive the last commit.
     _lock: Option<Arc<dyn VfsFile>>,
 }
 
-#[derive(Debug)]
-struct Opened {
-    database: Database,
-    /// Which opening this is, so that it is closed for its own errors only.
-    number: u64,
+/// What the database does not have yet.
+#[derive(Debug, Default)]
+struct State {
+    /// Whether the notes in the packs have been read.
+    loaded: bool,
+    /// All changes since the database was written, as one.
+    pending: Change,
+    note_count: usize,
+    note_len: usize,
+    /// The number of the last note.
+    last: u64,
 }
 
-type Change = Box<dyn FnOnce(&WriteTransaction) -> Result<(), redb::Error> + Send>;
+type Decide = Box<dyn FnOnce(&mut Draft<'_>) -> Result<(), redb::Error> + Send>;
+
+/// Changes that wait.
+#[derive(Debug, Default)]
+struct Queue {
+    jobs: Vec<Job>,
+    /// Whether somebody makes changes durable, and will see to those that wait.
+    led: bool,
+}
 
 struct Job {
-    change: Change,
-    done: mpsc::SyncSender<Result<(), MetaError>>,
+    decide: Decide,
+    /// Whether the decision depends on what is there.
+    looks: bool,
+    told: mpsc::SyncSender<Told>,
+}
+
+/// What somebody who waits is told.
+enum Told {
+    /// The change was made, or was not.
+    Done(Result<(), MetaError>),
+    /// It is the first in the queue and nobody leads.
+    Lead,
+}
+
+/// Held by whoever leads; dropped, it passes the lead on.
+struct Lead<'a>(&'a Inner);
+
+impl Drop for Lead<'_> {
+    fn drop(&mut self) {
+        let mut queue = lock(&self.0.queue);
+        // There is room for this and for the answer, and who waits does not go away.
+        let told = queue.jobs.first().map(|job| job.told.send(Told::Lead));
+        queue.led = told.is_some_and(|told| told.is_ok());
+    }
 }
 
 impl std::fmt::Debug for Job {
@@ -128,20 +201,33 @@ impl std::fmt::Debug for Job {
 }
 
 impl Meta {
-    /// Names the file; nothing is opened yet.
+    /// Metadata in the database at `path` alone; nothing is opened yet.
     pub(crate) fn new(vfs: Arc<dyn Vfs>, path: PathBuf, lock: Option<Arc<dyn VfsFile>>) -> Self {
         let inner = Inner {
-            vfs,
-            path,
-            database: RwLock::default(),
-            opened_count: AtomicU64::new(0),
+            database: Database::new(vfs, path),
+            log: None,
+            note_count_max: NOTE_COUNT_MAX,
             turn: Mutex::default(),
             queue: Mutex::default(),
-            broken: OnceLock::new(),
-            is_marked: AtomicBool::new(false),
+            state: RwLock::default(),
             _lock: lock,
         };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// Metadata whose changes go to the packs first; at most so many notes wait to be settled.
+    pub(crate) fn with_log(
+        vfs: Arc<dyn Vfs>,
+        path: PathBuf,
+        (log, note_count_max): (Store, usize),
+    ) -> Self {
+        let mut meta = Self::new(vfs, path, None);
+        let inner = Arc::get_mut(&mut meta.inner).expect("invariant: it was just made");
+        inner.log = Some(log.clone());
+        inner.note_count_max = note_count_max.clamp(1, NOTE_COUNT_MAX);
+        let settler: Weak<Inner> = Arc::downgrade(&meta.inner);
+        log.set_settler(settler);
+        meta
     }
 
     /// Returns the value kept under `name`.
@@ -150,15 +236,7 @@ impl Meta {
     ///
     /// Any [`MetaError`].
     pub fn get(&self, name: &str) -> Result<Option<Vec<u8>>, MetaError> {
-        let found = self.read(|transaction| {
-            let table = match transaction.open_table(VALUES) {
-                Ok(table) => table,
-                Err(TableError::TableDoesNotExist(_)) => return Ok(None),
-                Err(error) => return Err(error.into()),
-            };
-            Ok(table.get(name)?.map(|value| value.value().to_vec()))
-        })?;
-        Ok(found.flatten())
+        self.read(|view| view.get(Table::Values, name.as_bytes()))
     }
 
     /// Sets values, or removes those given as `None`, in one durable commit.
@@ -167,100 +245,106 @@ impl Meta {
     ///
     /// Any [`MetaError`]; nothing is changed then.
     pub fn set(&self, values: Vec<(String, Option<Vec<u8>>)>) -> Result<(), MetaError> {
-        self.commit(move |transaction| {
-            let mut table = transaction.open_table(VALUES)?;
-            for (name, value) in &values {
+        self.commit(false, move |draft| {
+            for (name, value) in values {
                 match value {
-                    Some(value) => drop(table.insert(name.as_str(), value.as_slice())?),
-                    None => drop(table.remove(name.as_str())?),
+                    Some(value) => draft.put(Table::Values, name.into_bytes(), value),
+                    None => draft.remove(Table::Values, name.into_bytes()),
                 }
             }
             Ok(())
         })
     }
 
-    /// Reads in a snapshot; `None` if the database has never been written.
+    /// Reads in a snapshot.
     pub(crate) fn read<T>(
         &self,
-        look: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>,
-    ) -> Result<Option<T>, MetaError> {
-        let inner = &*self.inner;
-        let len = inner.vfs.len(&inner.path).map_err(|source| inner.io(source))?;
-        if len.unwrap_or_default() == 0 {
-            return inner.check_never_written().map(|()| None);
-        }
-        inner.with_database(|database| look(&database.begin_read()?)).map(Some)
+        look: impl FnOnce(&View<'_>) -> Result<T, redb::Error>,
+    ) -> Result<T, MetaError> {
+        let state = self.inner.loaded()?;
+        self.inner.database.look(|tables| look(&View { pending: &state.pending, tables }))
     }
 
-    /// What is wrong with the file as far as can be seen without opening it.
+    /// What is wrong with the database as far as can be seen without opening it.
     pub(crate) fn loss(&self) -> Option<MetaError> {
-        let inner = &*self.inner;
-        let len = inner.vfs.len(&inner.path).ok()?;
-        if len.unwrap_or_default() > 0 {
-            return None;
-        }
-        inner.check_never_written().err()
+        self.inner.database.loss()
     }
 
-    /// Changes in one durable commit, which concurrent callers may share; if it fails, nobody's
-    /// change has happened.
+    /// Changes what `decide` drafts, durably, together with every block appended before. Callers
+    /// who come at the same time share the commit; if it fails, nobody's change has happened.
+    /// `looks` says whether `decide` looks at what is there.
     pub(crate) fn commit(
         &self,
-        change: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error> + Send + 'static,
+        looks: bool,
+        decide: impl FnOnce(&mut Draft<'_>) -> Result<(), redb::Error> + Send + 'static,
     ) -> Result<(), MetaError> {
-        let (done, answer) = mpsc::sync_channel(1);
-        lock(&self.inner.queue).push(Job { change: Box::new(change), done });
-        let turn = lock(&self.inner.turn);
-        // Whoever had the turn before may have taken this change along.
-        if let Ok(answer) = answer.try_recv() {
-            return answer;
+        let inner = &*self.inner;
+        let (told, listen) = mpsc::sync_channel(2);
+        let mut queue = lock(&inner.queue);
+        queue.jobs.push(Job { decide: Box::new(decide), looks, told });
+        let leads = !std::mem::replace(&mut queue.led, true);
+        drop(queue);
+        if !leads {
+            match listen.recv() {
+                Ok(Told::Done(result)) => return result,
+                Ok(Told::Lead) => {}
+                Err(_panicked) => return Err(inner.database.other("the change was given up")),
+            }
         }
-        let jobs = std::mem::take(&mut *lock(&self.inner.queue));
-        let (changes, waiting): (Vec<_>, Vec<_>) =
-            jobs.into_iter().map(|job| (job.change, job.done)).unzip();
-        let result = self.inner.with_database(|database| commit_all(database, changes));
-        if result.is_ok() {
-            self.inner.mark_written();
+        let lead = Lead(inner);
+        let turn = lock(&inner.turn);
+        let jobs = std::mem::take(&mut lock(&inner.queue).jobs);
+        let (decisions, waiting): (Vec<_>, Vec<_>) =
+            jobs.into_iter().map(|job| ((job.looks, job.decide), job.told)).unzip();
+        let result = inner.commit_all(decisions);
+        for told in waiting {
+            // Each has room for it; this caller's own answer is not read.
+            drop(told.send(Told::Done(result.clone())));
         }
-        for done in waiting {
-            // Each has room for one answer, and its receiver waits below or for its turn.
-            drop(done.send(result.clone()));
-        }
+        inner.settle_if_due();
         drop(turn);
+        drop(lead);
         result
     }
 
     /// Writes a snapshot of everything to a new database at `path`, durably but for its name.
-    pub(crate) fn copy_to(&self, path: &Path) -> Result<(), MetaError> {
+    pub(crate) fn copy_to(&self, vfs: &Arc<dyn Vfs>, path: &Path) -> Result<(), MetaError> {
         let inner = &*self.inner;
         let io = |source| MetaError::Io { path: path.to_owned(), source: Arc::new(source) };
-        inner.vfs.remove(path).map_err(io)?;
-        let target = Self::new(Arc::clone(&inner.vfs), path.to_owned(), None);
-        let opened = target.inner.opened()?;
-        let opened = opened.as_ref().expect("invariant: just seen open");
-        self.read(|from| {
-            let mut to = opened.database.begin_write()?;
-            to.set_two_phase_commit(true);
-            copy_table(from, &to, VALUES)?;
-            copy_table(from, &to, crate::pins::PINS)?;
-            copy_table(from, &to, crate::pins::EXPIRIES)?;
-            Ok(to.commit()?)
-        })?;
-        // One that was never written has nothing to read, and its copy is as empty.
-        Ok(())
+        vfs.remove(path).map_err(io)?;
+        let target = Database::new(Arc::clone(vfs), path.to_owned());
+        // Settled in the copy only: where the disk is full, this one cannot be written.
+        let settle = |to: &WriteTransaction, pending: &Change, last: u64| {
+            pending.apply(to)?;
+            drop(to.open_table(LOG)?.insert(SETTLED, last)?);
+            Ok(())
+        };
+        let state = inner.loaded()?;
+        let (pending, last) = (state.pending.clone(), state.last);
+        if inner.database.is_unwritten()? {
+            return target.commit_unmarked(|to| settle(to, &pending, last));
+        }
+        inner.database.with(|from| {
+            let from = from.begin_read()?;
+            // Others may go on: the snapshot and what is pending on top of it are one state.
+            drop(state);
+            let copied = target.commit_unmarked(|to| {
+                copy_table(&from, to, VALUES)?;
+                copy_table(&from, to, PINS)?;
+                copy_table(&from, to, EXPIRIES)?;
+                settle(to, &pending, last)
+            });
+            Ok(copied)
+        })?
     }
 }
 
 fn copy_table<K: redb::Key + 'static, V: redb::Value + 'static>(
-    from: &ReadTransaction,
+    from: &redb::ReadTransaction,
     to: &WriteTransaction,
     definition: TableDefinition<'_, K, V>,
 ) -> Result<(), redb::Error> {
-    let table = match from.open_table(definition) {
-        Ok(table) => table,
-        Err(TableError::TableDoesNotExist(_)) => return Ok(()),
-        Err(error) => return Err(error.into()),
-    };
+    let Some(table) = view::table(from, definition)? else { return Ok(()) };
     let mut copy = to.open_table(definition)?;
     for entry in table.iter()? {
         let (key, value) = entry?;
@@ -269,163 +353,201 @@ fn copy_table<K: redb::Key + 'static, V: redb::Value + 'static>(
     Ok(())
 }
 
-/// Runs all changes in one transaction.
-fn commit_all(database: &Database, changes: Vec<Change>) -> Result<(), redb::Error> {
-    let mut transaction = database.begin_write()?;
-    // Quick repair includes the second phase; a crash then costs no walk over the whole file.
-    transaction.set_two_phase_commit(true);
-    transaction.set_quick_repair(true);
-    for change in changes {
-        change(&transaction)?;
-    }
-    Ok(transaction.commit()?)
-}
-
 impl Inner {
-    /// Uses the database, and closes it if the disk failed under it: it would fail for ever.
-    fn with_database<T>(
-        &self,
-        act: impl FnOnce(&Database) -> Result<T, redb::Error>,
-    ) -> Result<T, MetaError> {
-        let (answer, number) = {
-            let guard = self.opened()?;
-            let opened = guard.as_ref().expect("invariant: just seen open");
-            (self.guarded(|| act(&opened.database))?, opened.number)
+    fn state(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn state_mut(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state, once the notes have been read.
+    fn loaded(&self) -> Result<RwLockReadGuard<'_, State>, MetaError> {
+        let state = self.state();
+        if state.loaded {
+            return Ok(state);
+        }
+        drop(state);
+        let turn = lock(&self.turn);
+        self.load()?;
+        drop(turn);
+        Ok(self.state())
+    }
+
+    /// Reads the notes that are not settled. The caller has the turn.
+    fn load(&self) -> Result<(), MetaError> {
+        while !self.state().loaded {
+            let Some(log) = &self.log else {
+                self.state_mut().loaded = true;
+                return Ok(());
+            };
+            let known = log.notes_known();
+            // After a clean end it is known which they are; otherwise the database tells.
+            let settled = match known.last {
+                Some(_) => 0,
+                None => self.database.look(Tables::settled)?,
+            };
+            let mut state =
+                State { loaded: true, last: known.last.unwrap_or(settled), ..State::default() };
+            let (mut first, mut taken, mut senseless) = (None, settled, false);
+            if let Some(from) = known.from {
+                let highest = log.read_notes((from, settled), &mut |note| {
+                    first.get_or_insert(note.position);
+                    taken = note.number;
+                    senseless |= state.take(&note).is_none();
+                    let enough = senseless || state.note_len >= PENDING_LEN_MAX;
+                    if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                })?;
+                state.last = state.last.max(highest);
+            }
+            if senseless {
+                return Err(self.database.other("a note in the packs makes no sense"));
+            }
+            if state.note_len >= PENDING_LEN_MAX {
+                // There may be more than memory is meant for: settle these first.
+                log.flush()?;
+                self.write(&state.pending, &Change::default(), taken)?;
+                log.notes_read(NotesKnown { from: first, last: None });
+                continue;
+            }
+            log.notes_read(NotesKnown { from: first, last: Some(state.last) });
+            *self.state_mut() = state;
+        }
+        Ok(())
+    }
+
+    /// Decides on changes, makes them durable, and lets them count. The caller has the turn.
+    fn commit_all(&self, decisions: Vec<(bool, Decide)>) -> Result<(), MetaError> {
+        self.load()?;
+        let looks = decisions.iter().any(|(looks, _)| *looks);
+        let change = {
+            let state = self.state();
+            let decide = |tables: &Tables| {
+                let view = View { pending: &state.pending, tables };
+                let mut draft = Draft { view, change: Change::default() };
+                for (_, decide) in decisions {
+                    decide(&mut draft)?;
+                }
+                Ok(draft.change)
+            };
+            if looks {
+                self.database.look(decide)?
+            } else {
+                decide(&Tables::default()).map_err(|error| self.database.error(error))?
+            }
         };
-        if let Err(redb::Error::Io(_) | redb::Error::PreviousIo) = &answer {
-            let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
-            database.take_if(|opened| opened.number == number);
+        let Some(log) = &self.log else {
+            let nothing = change.is_empty();
+            return if nothing { Ok(()) } else { self.database.commit(|to| change.apply(to)) };
+        };
+        if change.is_empty() {
+            return Ok(log.flush()?);
         }
-        answer.map_err(|error| self.error(error))
+        let bytes = change.encode();
+        if bytes.len() > NOTE_LEN_MAX || self.state().note_len >= PENDING_LEN_MAX {
+            return self.settle_with(log, &change);
+        }
+        let number = self.state().last + 1;
+        log.append_note(number, &bytes)?;
+        log.flush()?;
+        self.state_mut().append(change, (number, bytes.len()));
+        Ok(())
     }
 
-    /// The database, opened if it is not.
-    fn opened(&self) -> Result<RwLockReadGuard<'_, Option<Opened>>, MetaError> {
-        loop {
-            let guard = self.database.read().unwrap_or_else(PoisonError::into_inner);
-            if guard.is_some() {
-                return Ok(guard);
-            }
-            drop(guard);
-            let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
-            if database.is_none() {
-                let number = self.opened_count.fetch_add(1, Ordering::Relaxed);
-                *database = Some(Opened { database: self.open()?, number });
-            }
+    /// Settles what is pending, and with it a change that has no note. The caller has the turn.
+    fn settle_with(&self, log: &Store, change: &Change) -> Result<(), MetaError> {
+        log.flush()?;
+        let state = self.state();
+        if !change.is_empty() {
+            log.notes_superseded()?;
         }
+        if !change.is_empty() || !state.pending.is_empty() {
+            self.write(&state.pending, change, state.last)?;
+        }
+        let last = state.last;
+        drop(state);
+        // Until here readers see the changes on top of the database, and then in it.
+        *self.state_mut() = State { loaded: true, last, ..State::default() };
+        log.notes_settled(last);
+        Ok(())
     }
 
-    fn open(&self) -> Result<Database, MetaError> {
-        let failed = |source| self.io(source);
-        if self.vfs.len(&self.path).map_err(failed)?.unwrap_or_default() == 0 {
-            self.check_never_written()?;
-            self.create()?;
-        }
-        // Even if it was there: whoever moved it there may have failed to sync its name.
-        if let Some(dir) = self.path.parent() {
-            self.vfs.sync_dir(dir).map_err(failed)?;
-        }
-        self.open_file(self.vfs.open(&self.path, Create::Never).map_err(failed)?)
-    }
-
-    /// Makes an empty database beside its place and moves it there: a crash while it is being
-    /// made must not leave half a database under the name.
-    fn create(&self) -> Result<(), MetaError> {
-        let failed = |source| self.io(source);
-        let fresh = self.path.with_extension("new");
-        self.vfs.remove(&fresh).map_err(failed)?;
-        let file = self.vfs.open(&fresh, Create::PrivateIfMissing).map_err(failed)?;
-        drop(self.open_file(Arc::clone(&file))?);
-        file.sync_data().map_err(failed)?;
-        self.vfs.rename(&fresh, &self.path).map_err(failed)
-    }
-
-    fn open_file(&self, file: Arc<dyn VfsFile>) -> Result<Database, MetaError> {
-        let opened = self.guarded(|| {
-            Database::builder().set_cache_size(CACHE_LEN).create_with_backend(Backend(file))
-        })?;
-        opened.map_err(|error| match error {
-            DatabaseError::UpgradeRequired(_) => self.damaged("it has an unknown format"),
-            error => self.error(error.into()),
+    /// Writes changes to the database in one durable commit: the notes' up to number `last`, and
+    /// a later one.
+    fn write(&self, notes: &Change, later: &Change, last: u64) -> Result<(), MetaError> {
+        self.database.commit(|transaction| {
+            notes.apply(transaction)?;
+            later.apply(transaction)?;
+            drop(transaction.open_table(LOG)?.insert(SETTLED, last)?);
+            Ok(())
         })
     }
 
-    /// Works on the database; a panic in it means that the file is damaged, and that it must not
-    /// be used again.
-    fn guarded<T>(&self, work: impl FnOnce() -> T) -> Result<T, MetaError> {
-        if let Some(error) = self.broken.get() {
-            return Err(error.clone());
-        }
-        guarded(&self.path, work).map_err(|error| self.broken.get_or_init(|| error).clone())
-    }
-
-    /// The file that says that the database was written once.
-    fn mark_path(&self) -> PathBuf {
-        self.path.with_extension("made")
-    }
-
-    /// An empty or missing file is a loss if it was written once.
-    fn check_never_written(&self) -> Result<(), MetaError> {
-        match self.vfs.len(&self.mark_path()).map_err(|source| self.io(source))? {
+    /// Settles everything.
+    fn settle_all(&self) -> Result<(), MetaError> {
+        let _turn = lock(&self.turn);
+        self.load()?;
+        match &self.log {
+            Some(log) => self.settle_with(log, &Change::default()),
             None => Ok(()),
-            Some(_) => Err(self.damaged("it was there once, and is missing or empty")),
         }
     }
 
-    /// Leaves the mark, if it is not there yet. What was committed is committed either way, so
-    /// one that cannot be written is tried again at the next commit.
-    fn mark_written(&self) {
-        if self.is_marked.load(Ordering::Relaxed) {
-            return;
-        }
-        let path = self.mark_path();
-        let marked = self.vfs.len(&path).and_then(|len| match len {
-            Some(_) => Ok(()),
-            None => self.vfs.replace_file(&path, MARK, false),
-        });
-        match marked {
-            Ok(()) => self.is_marked.store(true, Ordering::Relaxed),
-            Err(error) => warn!(path = %path.display(), %error, "the mark was not written"),
+    /// Settles if enough has gathered. The caller has the turn.
+    fn settle_if_due(&self) {
+        let Some(log) = &self.log else { return };
+        let (count, len) = {
+            let state = self.state();
+            (state.note_count, state.note_len)
+        };
+        let due = count >= self.note_count_max
+            || len >= NOTES_LEN_MAX
+            || count > 0 && log.notes_distance() >= NOTES_DISTANCE_MAX;
+        if due && let Err(error) = self.settle_with(log, &Change::default()) {
+            // It stays in memory and in the packs, and is tried again with the next change.
+            warn!(%error, "changes were not taken over into the metadata");
         }
     }
+}
 
-    fn io(&self, source: io::Error) -> MetaError {
-        MetaError::Io { path: self.path.clone(), source: Arc::new(source) }
-    }
-
-    fn damaged(&self, reason: &str) -> MetaError {
-        MetaError::Damaged { path: self.path.clone(), reason: reason.to_owned() }
-    }
-
-    fn error(&self, error: redb::Error) -> MetaError {
-        match error {
-            redb::Error::Io(source) if source.kind() == io::ErrorKind::InvalidData => {
-                self.damaged("it is not a database")
-            }
-            redb::Error::Io(source) => self.io(source),
-            redb::Error::Corrupted(reason) => self.damaged(&reason),
-            other => MetaError::Other { path: self.path.clone(), reason: other.to_string() },
-        }
+impl Settle for Inner {
+    fn settle(&self) -> Result<(), StoreError> {
+        Ok(self.settle_all()?)
     }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        if self.broken.get().is_some() {
-            // Closing it could only write into a file that is to be looked at.
-            let database = self.database.get_mut().unwrap_or_else(PoisonError::into_inner);
-            std::mem::forget(database.take());
+        let Some(log) = &self.log else { return };
+        let count = self.state().note_count;
+        let worth = self.database.is_open()
+            || count > NOTES_LEFT_MAX
+            || log.notes_distance() >= NOTES_DISTANCE_MAX;
+        if count > 0
+            && worth
+            && let Err(error) = self.settle_all()
+        {
+            warn!(%error, "changes are left in the packs for the next start");
         }
     }
 }
 
-/// Runs `work` on a database file that may be damaged in ways that the database does not expect.
-fn guarded<T>(path: &Path, work: impl FnOnce() -> T) -> Result<T, MetaError> {
-    // What the panic left half done is never looked at again: the caller gives the database up.
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).map_err(|_panic| {
-        let reason = "the database could not make sense of it".to_owned();
-        MetaError::Damaged { path: path.to_owned(), reason }
-    })
+impl State {
+    /// Adds a change that is durable, with its note's number and length.
+    fn append(&mut self, change: Change, (number, len): (u64, usize)) {
+        self.pending.append(change);
+        self.note_count += 1;
+        self.note_len += len;
+        self.last = self.last.max(number);
+    }
+
+    /// Adds what a note says; `None` if that makes no sense.
+    fn take(&mut self, note: &Note) -> Option<()> {
+        let change = Change::decode(&note.change)?;
+        self.append(change, (note.number, note.change.len()));
+        Some(())
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -437,29 +559,5 @@ pub(crate) fn corrupted(reason: &str) -> redb::Error {
     StorageError::Corrupted(reason.to_owned()).into()
 }
 
-/// The database's file, by way of the `Vfs`.
-#[derive(Debug)]
-struct Backend(Arc<dyn VfsFile>);
-
-impl StorageBackend for Backend {
-    fn len(&self) -> io::Result<u64> {
-        self.0.len()
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let len = self.0.read_at(out, offset)?;
-        if len < out.len() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.write_all_at(data, offset)
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! Pins: which blocks must stay, and under what name.
 //!
-//! A pin is a promise, so it is on disk when [`Pins::add`] returns.
+//! A pin is a promise, so it is on disk when [`Pins::add`] returns, and so is every block that was
+//! appended before.
 //!
 //! Layout: table `pins` of the metadata; key = multihash, then the codec as a varint (CIDv0 and
 //! CIDv1 of the same block are one pin); value = kind (0 recursive, 1 direct), version (with
@@ -12,16 +13,13 @@
 //! as if it were not there, whether or not it has been removed yet.
 //! Not here: what a recursive pin reaches, and which pins exclude each other (`cairn-node`).
 
-use crate::meta::{Meta, MetaError, corrupted};
+use crate::meta::{Draft, Meta, MetaError, Table, View, corrupted};
 use cairn_block::{Cid, Multihash, Version};
 use cairn_hash::varint;
 use cairn_runtime::Clock;
-use redb::{
-    ReadTransaction, ReadableTable as _, ReadableTableMetadata as _, TableDefinition, TableError,
-    WriteTransaction,
-};
+use redb::TableDefinition;
 use std::{
-    ops::Bound,
+    ops::ControlFlow,
     sync::mpsc,
     time::{Duration, SystemTime},
 };
@@ -146,12 +144,12 @@ impl Pins {
         let pinned: Vec<Vec<u8>> = pinned.iter().map(key).collect();
         let clock = self.clock.clone();
         let (sender, receiver) = mpsc::sync_channel(1);
-        self.meta.commit(move |transaction| {
-            let mut table = transaction.open_table(PINS)?;
+        let looks = !keys.is_empty() || !pinned.is_empty();
+        self.meta.commit(looks, move |draft| {
             let now = clock.now();
             for key in &pinned {
-                let value = table.get(key.as_slice())?;
-                let pin = value.map(|value| decode(key, value.value())).transpose()?;
+                let value = draft.get(Table::Pins, key)?;
+                let pin = value.map(|value| decode(key, &value)).transpose()?;
                 let lasts = |pin: Pin| pin.kind == PinKind::Recursive && !is_expired(&pin, now);
                 if !pin.is_some_and(lasts) {
                     // There is room for the one answer, here as below.
@@ -160,17 +158,19 @@ impl Pins {
                 }
             }
             let mut removed = Vec::with_capacity(keys.len());
-            for key in &keys {
-                removed.push(table.remove(key.as_slice())?.is_some());
+            for key in keys {
+                let was_there = draft.get(Table::Pins, &key)?.is_some();
+                if was_there {
+                    draft.remove(Table::Pins, key);
+                }
+                removed.push(was_there);
             }
-            for (key, value, _) in &entries {
-                table.insert(key.as_slice(), value.as_slice())?;
+            for (key, value, expires) in entries {
+                if let Some(millis) = expires {
+                    draft.put(Table::Expiries, expiry_key(millis, &key), Vec::new());
+                }
+                draft.put(Table::Pins, key, value);
             }
-            drop(table);
-            let expiring = |(key, _, millis): &(Vec<u8>, Vec<u8>, Option<u64>)| {
-                Some(expiry_key((*millis)?, key))
-            };
-            note_expiries(transaction, entries.iter().filter_map(expiring))?;
             // There is room for the one answer; nobody may be waiting for it any more.
             drop(sender.send(Some(removed)));
             Ok(())
@@ -195,17 +195,16 @@ impl Pins {
     /// [`PinError::Meta`].
     pub fn get_many(&self, cids: &[Cid]) -> Result<Vec<Option<Pin>>, PinError> {
         let now = self.clock.now();
-        let pins = self.meta.read(|transaction| {
-            let Some(table) = open(transaction)? else { return Ok(vec![None; cids.len()]) };
+        let pins = self.meta.read(|view| {
             let find = |cid| {
                 let key = key(cid);
-                let value = table.get(key.as_slice())?;
-                let pin = value.map(|value| decode(&key, value.value())).transpose()?;
+                let value = view.get(Table::Pins, &key)?;
+                let pin = value.map(|value| decode(&key, &value)).transpose()?;
                 Ok(pin.filter(|pin| !is_expired(pin, now)))
             };
             cids.iter().map(find).collect()
         })?;
-        Ok(pins.unwrap_or_else(|| vec![None; cids.len()]))
+        Ok(pins)
     }
 
     /// How many pins there are of both kinds, expired ones that are not removed yet included.
@@ -214,11 +213,7 @@ impl Pins {
     ///
     /// [`PinError::Meta`].
     pub fn count(&self) -> Result<u64, PinError> {
-        let count = self.meta.read(|transaction| match open(transaction)? {
-            Some(table) => Ok(table.len()?),
-            None => Ok(0),
-        })?;
-        Ok(count.unwrap_or_default())
+        Ok(self.meta.read(|view| view.count(Table::Pins))?)
     }
 
     /// Streams the pins of `kind`, or all of them, in pages of up to 1024 in the order of their
@@ -239,23 +234,22 @@ impl Pins {
     /// [`PinError::Meta`], and nothing is done.
     pub fn remove_expired(&self) -> Result<u64, PinError> {
         let now = self.clock.now();
-        let due = self.meta.read(|transaction| {
-            let table = match transaction.open_table(EXPIRIES) {
-                Ok(table) => table,
-                Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
-                Err(error) => return Err(error.into()),
-            };
-            let end = (millis_of(now) + 1).to_be_bytes();
-            let due = table.range::<&[u8]>(..end.as_slice())?.take(EXPIRED_COUNT_MAX);
-            due.map(|entry| Ok(entry?.0.value().to_vec())).collect()
+        let end = (millis_of(now) + 1).to_be_bytes();
+        let due = self.meta.read(|view| {
+            let mut due = Vec::new();
+            view.each_expiry(&end, |entry| {
+                due.push(entry.to_vec());
+                let enough = due.len() >= EXPIRED_COUNT_MAX;
+                if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })?;
+            Ok(due)
         })?;
-        let due: Vec<Vec<u8>> = due.unwrap_or_default();
         if due.is_empty() {
             return Ok(0);
         }
         let (sender, receiver) = mpsc::sync_channel(1);
-        self.meta.commit(move |transaction| {
-            let removed = remove_due(transaction, &due, now)?;
+        self.meta.commit(true, move |draft| {
+            let removed = remove_due(draft, due, now)?;
             // There is room for the one answer; nobody may be waiting for it any more.
             sender.send(removed).unwrap_or(());
             Ok(())
@@ -280,12 +274,11 @@ impl Iterator for PinPages {
     fn next(&mut self) -> Option<Self::Item> {
         let after = self.after.take()?;
         let wanted = (self.kind, self.now);
-        match self.meta.read(|transaction| page(transaction, after, wanted)) {
-            Ok(Some((pins, after))) => {
+        match self.meta.read(|view| page(view, &after, wanted)) {
+            Ok((pins, after)) => {
                 self.after = after;
                 (!pins.is_empty()).then_some(Ok(pins))
             }
-            Ok(None) => None,
             Err(error) => Some(Err(error.into())),
         }
     }
@@ -295,65 +288,44 @@ type Page = (Vec<Pin>, Option<Vec<u8>>);
 
 /// Reads a page after a key; it is short only at the end of the table.
 fn page(
-    transaction: &ReadTransaction,
-    mut after: Vec<u8>,
+    view: &View<'_>,
+    after: &[u8],
     (kind, now): (Option<PinKind>, SystemTime),
 ) -> Result<Page, redb::Error> {
     let mut pins = Vec::new();
-    let Some(table) = open(transaction)? else { return Ok((pins, None)) };
-    let range = (Bound::Excluded(after.as_slice()), Bound::Unbounded);
     let mut last = None;
-    for entry in table.range::<&[u8]>(range)? {
-        let (key, value) = entry?;
-        let pin = decode(key.value(), value.value())?;
+    view.each_pin(after, |key, value| {
+        let pin = decode(key, value)?;
         if kind.is_none_or(|kind| pin.kind == kind) && !is_expired(&pin, now) {
             pins.push(pin);
         }
-        if pins.len() == PAGE_COUNT {
-            last = Some(key.value().to_vec());
-            break;
+        if pins.len() < PAGE_COUNT {
+            return Ok(ControlFlow::Continue(()));
         }
-    }
-    let more = last.is_some();
-    after.clear();
-    after.extend(last.unwrap_or_default());
-    Ok((pins, more.then_some(after)))
+        last = Some(key.to_vec());
+        Ok(ControlFlow::Break(()))
+    })?;
+    Ok((pins, last))
 }
 
 /// Removes pins whose entry among the expiries is due, and the entries.
 fn remove_due(
-    transaction: &WriteTransaction,
-    due: &[Vec<u8>],
+    draft: &mut Draft<'_>,
+    due: Vec<Vec<u8>>,
     now: SystemTime,
 ) -> Result<u64, redb::Error> {
-    let mut table = transaction.open_table(PINS)?;
-    let mut expiries = transaction.open_table(EXPIRIES)?;
     let mut count = 0;
     for entry in due {
-        expiries.remove(entry.as_slice())?;
-        let key = entry.get(8..).unwrap_or_default();
-        let pin = table.get(key)?.map(|value| decode(key, value.value())).transpose()?;
+        let key = entry.get(8..).unwrap_or_default().to_vec();
+        draft.remove(Table::Expiries, entry);
+        let pin = draft.get(Table::Pins, &key)?.map(|value| decode(&key, &value)).transpose()?;
         // It may have been given more time, or been made permanent.
         if pin.is_some_and(|pin| is_expired(&pin, now)) {
-            table.remove(key)?;
+            draft.remove(Table::Pins, key);
             count += 1;
         }
     }
     Ok(count)
-}
-
-fn note_expiries(
-    transaction: &WriteTransaction,
-    entries: impl Iterator<Item = Vec<u8>>,
-) -> Result<(), redb::Error> {
-    let mut entries = entries.peekable();
-    if entries.peek().is_some() {
-        let mut table = transaction.open_table(EXPIRIES)?;
-        for entry in entries {
-            table.insert(entry.as_slice(), ())?;
-        }
-    }
-    Ok(())
 }
 
 fn is_expired(pin: &Pin, now: SystemTime) -> bool {
@@ -367,16 +339,6 @@ fn millis_of(time: SystemTime) -> u64 {
 
 fn expiry_key(millis: u64, key: &[u8]) -> Vec<u8> {
     [&millis.to_be_bytes(), key].concat()
-}
-
-type PinTable = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
-
-fn open(transaction: &ReadTransaction) -> Result<Option<PinTable>, redb::Error> {
-    match transaction.open_table(PINS) {
-        Ok(table) => Ok(Some(table)),
-        Err(TableError::TableDoesNotExist(_)) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
 }
 
 fn key(cid: &Cid) -> Vec<u8> {

@@ -1,7 +1,7 @@
 //! The repository: the directory that makes a node, and the lock on it.
 //!
 //! ```text
-//! config       the node's settings, JSON, mode 0600        version    format number, 1
+//! config       the node's settings, JSON, mode 0600        version    format number, 2
 //! repo.lock    held by one process at a time               api, gateway   a running daemon's addresses
 //! blocks/      000001.pack and so on                       index      derived from the packs
 //! meta.redb    pins and other metadata                     meta.made  says that it was written once
@@ -13,7 +13,10 @@
 //! of a newer format, is left alone.
 //! Not here: what the settings mean (`cairn-node`).
 
-use crate::{Meta, MetaError, MetaReset, Pins, Store, StoreError, store::SEGMENT_LEN_MAX};
+use crate::{
+    Meta, MetaError, MetaReset, Pins, Store, StoreError, meta::NOTE_COUNT_MAX,
+    store::SEGMENT_LEN_MAX,
+};
 use cairn_runtime::{Clock, Create, Vfs, VfsExt as _, VfsFile};
 use serde_json::Value;
 use std::{
@@ -24,8 +27,10 @@ use std::{
 use thiserror::Error;
 use tracing::warn;
 
-/// The format that this program writes.
-const VERSION: u64 = 1;
+/// The format that this program writes: packs may hold notes, which older programs do not read.
+///
+/// Format 1 is opened as well, and becomes this one.
+pub const REPO_VERSION: u64 = 2;
 
 /// Longest config file that is read, in bytes.
 const CONFIG_LEN_MAX: usize = 16 * 1024 * 1024;
@@ -63,7 +68,7 @@ pub enum RepoError {
     },
     /// Written by a newer version of this program.
     #[error(
-        "the repository at {path} has format {found}, and this program knows up to {VERSION}; \
+        "the repository at {path} has format {found}, and this program knows up to {REPO_VERSION}; \
          use the newer program",
         path = path.display()
     )]
@@ -119,13 +124,20 @@ pub enum RepoError {
 pub struct OpenOptions {
     /// A pack is closed before it would grow over this many bytes; 256 MiB, which is also the most.
     pub segment_len_max: u64,
+    /// After so many changes of the metadata they are settled in their database; 1024, which is
+    /// also the most.
+    pub note_count_max: usize,
     /// What tells whether pins have expired.
     pub clock: Clock,
 }
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        Self { segment_len_max: SEGMENT_LEN_MAX, clock: Clock::default() }
+        Self {
+            segment_len_max: SEGMENT_LEN_MAX,
+            note_count_max: NOTE_COUNT_MAX,
+            clock: Clock::default(),
+        }
     }
 }
 
@@ -203,11 +215,11 @@ impl Repo {
         match number {
             Some(Ok(number)) => Ok(RepoKind::Cairn(number)),
             // Newer formats of packs are refused by the packs themselves.
-            None => Ok(RepoKind::Cairn(VERSION)),
-            Some(Err(_)) if version.as_deref() == Some("") => Ok(RepoKind::Cairn(VERSION)),
+            None => Ok(RepoKind::Cairn(REPO_VERSION)),
+            Some(Err(_)) if version.as_deref() == Some("") => Ok(RepoKind::Cairn(REPO_VERSION)),
             Some(Err(_)) => damaged(&format!(
                 "it should hold the format number; if nothing newer than this program has used \
-                 the repository, `echo {VERSION} > {}` repairs it",
+                 the repository, `echo {REPO_VERSION} > {}` repairs it",
                 version_path.display()
             )),
         }
@@ -231,7 +243,7 @@ impl Repo {
         refuse()?;
         create_dir(&**vfs, &path.join("keystore"))?;
         create_dir(&**vfs, &path.join("blocks"))?;
-        replace(&**vfs, &path.join("version"), format!("{VERSION}\n").as_bytes(), false)?;
+        replace(&**vfs, &path.join("version"), format!("{REPO_VERSION}\n").as_bytes(), false)?;
         write_config(&**vfs, path, config)?;
         if let Some(parent) = path.parent() {
             let synced = vfs.sync_dir(parent);
@@ -251,7 +263,7 @@ impl Repo {
         match Self::detect(&*vfs, path)? {
             RepoKind::Missing => return Err(missing(&*vfs, path)?),
             RepoKind::Kubo => return Err(RepoError::Kubo { path: path.to_owned() }),
-            RepoKind::Cairn(found) if found > VERSION => {
+            RepoKind::Cairn(found) if found > REPO_VERSION => {
                 return Err(RepoError::Newer { path: path.to_owned(), found });
             }
             RepoKind::Cairn(_) => {}
@@ -265,9 +277,13 @@ impl Repo {
         sync_if_new(&*vfs, path)?;
         let mut losses = Vec::new();
         let version = path.join("version");
-        if read_line(&*vfs, &version)?.unwrap_or_default().is_empty() {
+        let format = read_line(&*vfs, &version)?.unwrap_or_default();
+        if format.is_empty() {
             losses.push(format!("{}: missing or empty; written anew", version.display()));
-            replace(&*vfs, &version, format!("{VERSION}\n").as_bytes(), false)?;
+        }
+        // Before anything is written that an older program would not understand.
+        if format != REPO_VERSION.to_string() {
+            replace(&*vfs, &version, format!("{REPO_VERSION}\n").as_bytes(), false)?;
         }
         let keystore = path.join("keystore");
         if !exists(&*vfs, &keystore)? {
@@ -280,7 +296,8 @@ impl Repo {
             (options.segment_len_max.min(SEGMENT_LEN_MAX), Some(Arc::clone(&lock))),
         )?;
         losses.extend(store.damage().iter().map(ToString::to_string));
-        let meta = Meta::new(Arc::clone(&vfs), path.join("meta.redb"), Some(Arc::clone(&lock)));
+        let log = (store.clone(), options.note_count_max);
+        let meta = Meta::with_log(Arc::clone(&vfs), path.join("meta.redb"), log);
         losses.extend(meta.loss().map(|error| error.to_string()));
         for loss in &losses {
             warn!(loss, "the repository is damaged");
@@ -299,8 +316,10 @@ impl Repo {
         if Self::detect(&**vfs, path)? == RepoKind::Missing {
             return Err(missing(&**vfs, path)?);
         }
-        let _lock = take_lock(&**vfs, path)?;
-        Ok(crate::meta::reset(vfs, &path.join("meta.redb"))?)
+        let lock = take_lock(&**vfs, path)?;
+        // What was changed last stands in the packs.
+        let log = Store::open_locked(Arc::clone(vfs), path, (SEGMENT_LEN_MAX, Some(lock)))?;
+        Ok(crate::meta::reset(vfs, &path.join("meta.redb"), &log)?)
     }
 
     /// The blocks.
@@ -415,7 +434,7 @@ impl Repo {
             disk_len: blocks.disk_len + meta_len.unwrap_or_default(),
             block_count: blocks.block_count,
             path: self.path.clone(),
-            version: VERSION,
+            version: REPO_VERSION,
         })
     }
 

@@ -10,14 +10,19 @@
 //! holds while it does I/O. Deleting appends a tombstone, so a rebuild does not bring blocks back.
 //! Not here: the bytes (`store/record.rs`), which blocks are in use (`cairn-node`).
 
+mod compress;
 mod copies;
+mod encoding;
 mod footer;
+mod form;
 mod gc;
 mod index;
 mod list;
+mod note;
 mod read;
 mod record;
 mod recover;
+mod reference;
 mod scan;
 mod scrub;
 mod segment;
@@ -27,16 +32,21 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use compress::Compression;
 pub(crate) use copies::{BackupPack, PACK_HEADER_LEN};
 pub use gc::{Collection, Lease, Mark, SweepObserver, Swept};
-pub use list::List;
+pub(crate) use index::Position;
+pub use list::{List, References, Referred};
+pub(crate) use note::{NOTE_LEN_MAX, Note, NotesKnown, Settle};
 pub(crate) use record::SEGMENT_LEN_MAX;
+pub use reference::{LOCATION_LEN_MAX, Location, Reference, SourceError, Sources};
 pub use scrub::{Corrupt, CorruptKind, Scrub, ScrubPosition, ScrubStep};
 
 use crate::StoreError;
 use cairn_block::{Block, BlockError, BlockStore, Cid, Multihash};
 use cairn_runtime::{BlockingLanes, Vfs, VfsFile};
-use index::{Garbled, Index, Place, Position};
+use compress::Compressor;
+use index::{Garbled, Index, Place};
 use segment::Segments;
 use std::{
     collections::HashMap,
@@ -66,7 +76,7 @@ pub struct Store {
 pub struct StoreStat {
     /// How many blocks.
     pub block_count: u64,
-    /// Bytes of packs and index on disk.
+    /// Bytes of packs and index on disk, without the holes in them.
     pub disk_len: u64,
 }
 
@@ -98,10 +108,14 @@ struct Inner {
     written: AtomicU64,
     sync: GroupSync,
     keepers: gc::Keepers,
+    notes: note::Notes,
     /// Set once a sync has failed; every write then answers with it.
     failed: OnceLock<StoreError>,
     /// Records that must not be served, until a good copy replaces them.
     corrupt: Mutex<HashMap<Place, Multihash>>,
+    compressor: Compressor,
+    /// What reads the bytes that records refer to.
+    sources: OnceLock<Arc<dyn Sources>>,
     damage: Mutex<Vec<Damage>>,
     lanes: BlockingLanes,
     /// The repository's lock, which must outlive the last write.
@@ -156,9 +170,11 @@ impl Store {
         for damage in &recovered.damage {
             warn!(%damage, "blocks are lost");
         }
+        let notes = note::Notes::after(&recovered);
         let inner = Inner {
             segments,
             index_path,
+            notes,
             index: RwLock::new(Arc::new(recovered.index)),
             written: AtomicU64::new(recovered.writer.written()),
             opened_at: recovered.writer.position(),
@@ -167,6 +183,8 @@ impl Store {
             keepers: gc::Keepers::default(),
             failed: OnceLock::new(),
             corrupt: Mutex::default(),
+            compressor: Compressor::default(),
+            sources: OnceLock::new(),
             damage: Mutex::new(recovered.damage),
             lanes: BlockingLanes::new(LANE_COUNT),
             _lock: lock,
@@ -174,8 +192,15 @@ impl Store {
         Ok(Self { inner: Arc::new(inner) })
     }
 
+    /// Says how blocks are kept from now on; at first they are kept as they are.
+    ///
+    /// What is there stays as it is, and is read whatever this says.
+    pub fn set_compression(&self, compression: Compression) {
+        self.inner.compressor.set(compression);
+    }
+
     /// Writes the blocks that are not there yet: readable at once, durable after
-    /// [`Store::flush`]. The data is not copied in this process. Blocking.
+    /// [`Store::flush`]. Unless it is compressed, the data is not copied in this process. Blocking.
     ///
     /// A copy known to be corrupt is replaced.
     ///
@@ -184,7 +209,58 @@ impl Store {
     /// [`StoreError::Io`] (some of the blocks may then be there, none of them in part; a full
     /// disk is one of these), [`StoreError::SyncFailed`], and [`BlockError::TooLarge`].
     pub fn append(&self, blocks: &[Block]) -> Result<(), StoreError> {
-        self.inner.append(blocks)
+        self.inner.append(blocks, None)
+    }
+
+    /// Like [`Store::append`], but keeps those blocks that have a reference here, by their places
+    /// in `blocks`, as references; one whose bytes are kept already stays as it is.
+    ///
+    /// Of the others, one that is kept by reference now gets its bytes, unless
+    /// `accepts_references` and the reference still gives the block. Blocking, also on what is
+    /// referred to.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::append`].
+    pub fn append_referring(
+        &self,
+        blocks: &[Block],
+        references: &HashMap<usize, Reference>,
+        accepts_references: bool,
+    ) -> Result<(), StoreError> {
+        let outside = form::Outside { references, accepts: accepts_references };
+        self.inner.append(blocks, Some(outside))
+    }
+
+    /// Says once what reads the bytes that records refer to; without it they cannot be read.
+    pub fn set_sources(&self, sources: Arc<dyn Sources>) {
+        // The first one stays: blocks must not change their meaning while they are read.
+        self.inner.sources.set(sources).unwrap_or(());
+    }
+
+    /// Streams the blocks that are kept by reference, in the order the packs hold them. Blocking.
+    pub fn references(&self) -> References {
+        References::new(Arc::clone(&self.inner))
+    }
+
+    /// What a block refers to; `None` if it is not here, or its bytes are. Blocking.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`].
+    pub fn reference(&self, cid: &Cid) -> Result<Option<Referred>, StoreError> {
+        self.inner.referred(cid)
+    }
+
+    /// Reads what a block refers to, and hashes it. Blocking.
+    ///
+    /// # Errors
+    ///
+    /// [`SourceError`] says why the block cannot be had.
+    pub fn check_reference(&self, referred: &Referred) -> Result<(), SourceError> {
+        let cid = Cid::v1(cairn_block::codec::RAW, referred.hash.clone());
+        let len = u32::try_from(referred.len).unwrap_or(u32::MAX);
+        self.inner.referred_block(&cid, &referred.reference, len).map(drop)
     }
 
     /// Makes everything appended or deleted before this call durable. Blocking.
@@ -263,7 +339,7 @@ impl Store {
         let mut disk_len = index.disk_len();
         for number in segments.numbers()? {
             let path = segments.path(number);
-            let len = segments.vfs.len(&path);
+            let len = segments.vfs.disk_len(&path);
             let len = len.map_err(|source| StoreError::io("measure", &path, source))?;
             disk_len += len.unwrap_or_default();
         }

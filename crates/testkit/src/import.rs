@@ -5,7 +5,8 @@ use bytes::Bytes;
 use cairn_block::{Block, MemoryStore};
 use cairn_chunk::{ChunkSpec, Cutter};
 use cairn_unixfs::{
-    Child, DirectoryBuilder, FileBuilder, Metadata, Options, UnixfsError, leaf, leaf_codec, symlink,
+    Child, DirectoryBuilder, FileBuilder, Metadata, Options, UnixfsError, leaf_codec, leaf_of,
+    symlink,
 };
 use futures::executor::block_on;
 
@@ -81,7 +82,7 @@ fn file(
     let mut cutter = Cutter::new(&chunks);
     let mut rest = data.clone();
     while let Some(len) = cutter.next(&rest, true) {
-        let encoded = leaf(rest.split_to(len), options.raw_leaves);
+        let encoded = leaf_of(rest.split_to(len), options);
         let block = options.block(leaf_codec(options.raw_leaves), encoded)?;
         let child = Child::leaf(block.cid().clone(), len, block.data().len());
         blocks.push(block);

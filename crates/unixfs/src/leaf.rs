@@ -23,12 +23,14 @@ pub fn leaf_codec(raw_leaves: bool) -> u64 {
 }
 
 /// Returns what stands before `data_len` bytes of file in a leaf that is not raw.
-pub fn leaf_prefix(data_len: usize) -> Vec<u8> {
+///
+/// `kind` is what [`Options::leaf_type`] says.
+pub fn leaf_prefix(kind: DataType, data_len: usize) -> Vec<u8> {
     let number_len = 1 + pb::varint_len(data_len as u64);
     let data_field_len = if data_len == 0 { 0 } else { number_len + data_len };
     let mut out = Vec::with_capacity(LEAF_PREFIX_LEN_MAX);
     pb::put_len(&mut out, 1, 2 + data_field_len + number_len);
-    pb::put_uint(&mut out, 1, DataType::File as u64);
+    pb::put_uint(&mut out, 1, kind as u64);
     if data_len > 0 {
         pb::put_len(&mut out, 2, data_len);
     }
@@ -42,15 +44,21 @@ pub fn leaf_suffix(data_len: usize) -> Vec<u8> {
     out
 }
 
-/// Returns a leaf's bytes; a raw one's are `data` itself.
+/// Returns a leaf's bytes in the balanced layout; a raw one's are `data` itself.
 ///
 /// The same for a file of one leaf, an empty file included: a file of one leaf is that leaf.
 pub fn leaf(data: Bytes, raw_leaves: bool) -> Bytes {
-    if raw_leaves {
-        return data;
-    }
-    let mut out = leaf_prefix(data.len());
-    out.extend_from_slice(&data);
+    if raw_leaves { data } else { wrapped(DataType::File, &data) }
+}
+
+/// Returns a leaf's bytes as `options` ask for.
+pub fn leaf_of(data: Bytes, options: &Options) -> Bytes {
+    if options.raw_leaves { data } else { wrapped(options.leaf_type(), &data) }
+}
+
+fn wrapped(kind: DataType, data: &[u8]) -> Bytes {
+    let mut out = leaf_prefix(kind, data.len());
+    out.extend_from_slice(data);
     out.extend_from_slice(&leaf_suffix(data.len()));
     out.into()
 }

@@ -28,12 +28,13 @@ pub use error::UnixfsError;
 pub use file::FileBuilder;
 pub use hamt::{FANOUT_DEFAULT, FANOUT_MAX, FANOUT_MIN};
 pub use leaf::{
-    LEAF_PREFIX_LEN_MAX, LEAF_SUFFIX_LEN_MAX, leaf, leaf_codec, leaf_prefix, leaf_suffix,
+    LEAF_PREFIX_LEN_MAX, LEAF_SUFFIX_LEN_MAX, leaf, leaf_codec, leaf_of, leaf_prefix, leaf_suffix,
     leaf_with_metadata, symlink,
 };
 pub use list::{DirEntry, find, list};
 pub use options::{
-    Child, DIRECTORY_LEN_MAX, DirectoryEstimate, MAX_LINKS_DEFAULT, MAX_LINKS_LIMIT, Options,
+    Child, DIRECTORY_LEN_MAX, DirectoryEstimate, Layout, MAX_LINKS_DEFAULT, MAX_LINKS_LIMIT,
+    Options,
 };
 pub use read::{FILE_DEPTH_MAX, read, read_within};
 pub use resolve::{Resolved, resolve, resolve_from};

@@ -3,7 +3,7 @@
 //! Not here: reading these from a command line (`cairn-rpc`).
 
 use crate::{
-    UnixfsError,
+    DataType, UnixfsError,
     hamt::{FANOUT_DEFAULT, FANOUT_MAX, FANOUT_MIN},
 };
 use bytes::Bytes;
@@ -31,6 +31,16 @@ pub enum DirectoryEstimate {
     Disabled,
 }
 
+/// How the leaves of a file are joined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Layout {
+    /// All leaves equally deep.
+    #[default]
+    Balanced,
+    /// The first leaves near to the root.
+    Trickle,
+}
+
 /// How to build; the default is Kubo's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
@@ -40,6 +50,8 @@ pub struct Options {
     pub hash_code: u64,
     /// Leaves are the bytes themselves, not wrapped into UnixFS.
     pub raw_leaves: bool,
+    /// How the leaves are joined.
+    pub layout: Layout,
     /// Most links of a file's inner node, at least 2.
     pub max_links: usize,
     /// A directory of more entries becomes a HAMT; 0 leaves it to the size alone.
@@ -60,6 +72,7 @@ impl Default for Options {
             cid_version: Version::V0,
             hash_code: code::SHA2_256,
             raw_leaves: false,
+            layout: Layout::default(),
             max_links: MAX_LINKS_DEFAULT,
             max_directory_links: 0,
             directory_len_max: DIRECTORY_LEN_MAX,
@@ -116,6 +129,14 @@ impl Options {
             return Ok(());
         };
         Err(UnixfsError::Options { reason })
+    }
+
+    /// What a wrapped leaf calls itself: as in Kubo, the trickle layout keeps the old type.
+    pub fn leaf_type(&self) -> DataType {
+        match self.layout {
+            Layout::Balanced => DataType::File,
+            Layout::Trickle => DataType::Raw,
+        }
     }
 
     /// Hashes and names one block.

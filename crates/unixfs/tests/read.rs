@@ -7,8 +7,8 @@ use cairn_block::{Block, BlockStoreExt as _, MemoryStore};
 use cairn_chunk::ChunkSpec;
 use cairn_testkit::{Random, SlowStore, block_on, gather, import_file};
 use cairn_unixfs::{
-    Child, Entry, EntryKind, FileBuilder, Metadata, Mtime, Options, UnixfsError, leaf, leaf_codec,
-    leaf_prefix, leaf_suffix, leaf_with_metadata, read,
+    Child, DataType, Entry, EntryKind, FileBuilder, Layout, Metadata, Mtime, Options, UnixfsError,
+    leaf, leaf_codec, leaf_prefix, leaf_suffix, leaf_with_metadata, read,
 };
 use futures::{StreamExt as _, TryStreamExt as _};
 use proptest::prelude::{any, prop, proptest};
@@ -47,11 +47,14 @@ proptest! {
         chunk_len in 1_usize..400,
         max_links in 2_usize..9,
         raw_leaves: bool,
+        trickle: bool,
         inline_limit in prop::sample::select(vec![0_usize, 16, 128]),
         ends in (any::<prop::sample::Index>(), any::<prop::sample::Index>()),
     ) {
         let data = Random::new(seed).bytes(len);
-        let options = Options { max_links, raw_leaves, inline_limit, ..Options::default() };
+        let layout = if trickle { Layout::Trickle } else { Layout::Balanced };
+        let options =
+            Options { max_links, raw_leaves, layout, inline_limit, ..Options::default() };
         let built = build(&data, chunk_len, &options);
         assert_eq!(built.read(0..u64::MAX).unwrap(), data);
         let (a, b) = (ends.0.index(len + 1), ends.1.index(len + 1));
@@ -64,7 +67,7 @@ proptest! {
     #[test]
     fn leaves_made_in_place_are_the_same(len in 0_usize..5000) {
         let data = Random::new(len as u64).bytes(len);
-        let parts = [&leaf_prefix(len)[..], &data, &leaf_suffix(len)].concat();
+        let parts = [&leaf_prefix(DataType::File, len)[..], &data, &leaf_suffix(len)].concat();
         assert_eq!(leaf(data.clone(), false), parts);
         assert_eq!(leaf_with_metadata(data, &Metadata::default()), parts);
     }
@@ -73,7 +76,10 @@ proptest! {
 #[test]
 fn leaf_prefixes_and_suffixes_fit_their_limits() {
     for len in [0, 1, 127, 128, 16_383, 16_384, 262_144, 2_096_896] {
-        assert!(leaf_prefix(len).len() <= cairn_unixfs::LEAF_PREFIX_LEN_MAX, "{len}");
+        assert!(
+            leaf_prefix(DataType::File, len).len() <= cairn_unixfs::LEAF_PREFIX_LEN_MAX,
+            "{len}"
+        );
         assert!(leaf_suffix(len).len() <= cairn_unixfs::LEAF_SUFFIX_LEN_MAX, "{len}");
     }
 }

@@ -4,7 +4,7 @@
 //! sync before they acknowledge. Not here: how a cost is measured (`measure.rs`).
 
 use super::{
-    Bench,
+    Bench, durable, large,
     measure::{self, Cost, Series},
     sides::{Cairn, Kubo},
 };
@@ -23,6 +23,17 @@ pub(crate) struct Row {
     figure: &'static str,
     ours: Series,
     theirs: Series,
+}
+
+impl Row {
+    pub(crate) fn new(
+        workload: &'static str,
+        figure: &'static str,
+        ours: Series,
+        theirs: Series,
+    ) -> Self {
+        Self { workload, figure, ours, theirs }
+    }
 }
 
 impl fmt::Display for Row {
@@ -46,6 +57,12 @@ pub(crate) const ALL: &[(&str, Measure)] = &[
     ("cat", cat),
     ("fetch", fetch),
     ("idle", idle),
+    ("one-add", durable::one_add),
+    ("pin", durable::pins),
+    ("pin-ls", large::pin_list),
+    ("open", large::open),
+    ("gc", large::collect),
+    ("index", large::index),
 ];
 
 /// Costs of both sides, run by run.
@@ -285,7 +302,7 @@ fn small_files(bench: &Bench) -> Result<(PathBuf, f64)> {
 }
 
 /// Writes `len` incompressible bytes, and leaves them in the page cache but synced.
-fn random_file(path: &Path, len: u64) -> Result<PathBuf> {
+pub(super) fn random_file(path: &Path, len: u64) -> Result<PathBuf> {
     const PIECE_LEN: u64 = 1 << 20;
     let mut random = Random(len | 1);
     let mut file = File::create(path)?;
@@ -300,10 +317,10 @@ fn random_file(path: &Path, len: u64) -> Result<PathBuf> {
 }
 
 /// xorshift64: fast, seeded, incompressible enough.
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
-    fn bytes(&mut self, len: usize) -> Vec<u8> {
+    pub(super) fn bytes(&mut self, len: usize) -> Vec<u8> {
         let mut out = Vec::with_capacity(len + 8);
         while out.len() < len {
             self.0 ^= self.0 << 13;
@@ -318,7 +335,7 @@ impl Random {
 
 /// Bytes that a folder takes on disk, as `du` counts them.
 #[expect(clippy::cast_precision_loss, reason = "sizes here are far below 2^52 bytes")]
-fn disk_len(folder: &Path) -> Result<f64> {
+pub(super) fn disk_len(folder: &Path) -> Result<f64> {
     use std::os::unix::fs::MetadataExt as _;
     const BLOCK_LEN: f64 = 512.0;
     let mut total = 0.0;

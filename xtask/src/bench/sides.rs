@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use std::{
     fs::File,
     io::{BufRead as _, BufReader, Write as _},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
@@ -26,9 +27,14 @@ impl Cairn {
         if repo.exists() {
             std::fs::remove_dir_all(&repo)?;
         }
-        let side = Self { binary: bench.cairn.clone(), repo, daemon: None };
+        let side = Self::old(bench, name);
         measure::run(&mut side.command(&["init", "--profile", "test"]))?;
         Ok(side)
+    }
+
+    /// A repository that is there already.
+    pub(crate) fn old(bench: &Bench, name: &str) -> Self {
+        Self { binary: bench.cairn.clone(), repo: bench.folder.join(name), daemon: None }
     }
 
     /// A command line of ours on this repository, silent.
@@ -73,17 +79,49 @@ impl Cairn {
         Ok(tcp.context("the daemon has no loopback address")?.to_owned())
     }
 
+    /// Where the daemon's RPC API listens.
+    pub(crate) fn api(&self) -> Result<SocketAddr> {
+        let addr = std::fs::read_to_string(self.repo.join("api"))?;
+        let mut parts = addr.trim().split('/').skip(2).step_by(2);
+        let (host, port) = (parts.next(), parts.next());
+        let text = format!("{}:{}", host.unwrap_or_default(), port.unwrap_or_default());
+        text.parse().with_context(|| format!("the API listens on {addr}"))
+    }
+
+    /// Ends the daemon in order.
+    pub(crate) fn stop(&mut self) -> Result<()> {
+        self.output(&["shutdown"])?;
+        let mut daemon = self.daemon.take().context("no daemon runs")?;
+        let status = daemon.wait()?;
+        if !status.success() {
+            bail!("the daemon ended with {status}");
+        }
+        Ok(())
+    }
+
+    /// Ends the daemon with SIGKILL.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        let mut daemon = self.daemon.take().context("no daemon runs")?;
+        daemon.kill()?;
+        daemon.wait()?;
+        Ok(())
+    }
+
     /// Where the repository is.
     pub(crate) fn repo(&self) -> &Path {
         &self.repo
+    }
+
+    /// Where the repository is, as an argument.
+    pub(crate) fn text(&self) -> Result<&str> {
+        self.repo.to_str().context("the benchmark folder's name is not UTF-8")
     }
 }
 
 impl Drop for Cairn {
     fn drop(&mut self) {
-        if let Some(mut daemon) = self.daemon.take() {
-            drop(daemon.kill());
-            drop(daemon.wait());
+        if self.daemon.is_some() {
+            drop(self.kill());
         }
     }
 }

@@ -8,7 +8,7 @@
 
 use cairn_block::Cid;
 use cairn_chunk::ChunkSpec;
-use cairn_unixfs::{DirectoryEstimate, Mtime};
+use cairn_unixfs::{DirectoryEstimate, Layout, Mtime};
 use std::{fmt, io::Read, path::PathBuf};
 use thiserror::Error;
 
@@ -35,6 +35,8 @@ pub struct AddEntry {
     pub mtime: Option<Mtime>,
     /// A file's length in bytes if it is known: the add fails if fewer bytes come.
     pub len: Option<u64>,
+    /// Where a file's bytes can be found again: an absolute path or a URL.
+    pub origin: Option<String>,
 }
 
 impl AddEntry {
@@ -54,7 +56,7 @@ impl AddEntry {
     }
 
     fn new(path: impl Into<String>, kind: AddKind) -> Self {
-        Self { path: path.into(), kind, mode: None, mtime: None, len: None }
+        Self { path: path.into(), kind, mode: None, mtime: None, len: None, origin: None }
     }
 }
 
@@ -63,7 +65,7 @@ impl fmt::Debug for AddEntry {
         let mut debug = f.debug_struct("AddEntry");
         debug.field("path", &self.path).field("kind", &self.kind);
         debug.field("mode", &self.mode).field("mtime", &self.mtime).field("len", &self.len);
-        debug.finish()
+        debug.field("origin", &self.origin).finish()
     }
 }
 
@@ -111,6 +113,14 @@ pub enum AddEntryError {
         expected: u64,
         /// What was read, in bytes.
         actual: u64,
+    },
+    /// It cannot be kept as a reference to where it lies.
+    #[error("cannot refer to {path}: {reason}")]
+    Reference {
+        /// The file or URL.
+        path: String,
+        /// Why not.
+        reason: String,
     },
     /// A socket, device or pipe.
     #[error("unrecognized file type for {path}: {kind}")]
@@ -176,6 +186,8 @@ pub struct AddOptions {
     pub raw_leaves: Option<bool>,
     /// Blocks of at most this many bytes become identity CIDs.
     pub inline_limit: Option<usize>,
+    /// How the leaves of a file are joined.
+    pub layout: Layout,
     /// Children of an inner file node.
     pub max_file_links: usize,
     /// Entries of a plain directory, more make it a HAMT; 0 decides by size alone.
@@ -206,6 +218,10 @@ pub struct AddOptions {
     pub preserve_mtime: bool,
     /// Send [`AddEvent::Progress`].
     pub progress: bool,
+    /// Keep files as references to where they lie, instead of copying their bytes.
+    pub nocopy: bool,
+    /// Where a block is kept by a reference that gives it, do not keep its bytes, too.
+    pub fscache: bool,
 }
 
 impl Default for AddOptions {
@@ -216,6 +232,7 @@ impl Default for AddOptions {
             hash_code: cairn_hash::code::SHA2_256,
             raw_leaves: None,
             inline_limit: None,
+            layout: Layout::default(),
             max_file_links: 174,
             max_directory_links: 0,
             max_hamt_fanout: 256,
@@ -231,6 +248,8 @@ impl Default for AddOptions {
             preserve_mode: false,
             preserve_mtime: false,
             progress: false,
+            nocopy: false,
+            fscache: false,
         }
     }
 }

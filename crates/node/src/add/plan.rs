@@ -38,7 +38,16 @@ impl Plan {
             || options.preserve_mtime
             || options.mode.is_some()
             || options.mtime.is_some();
+        if options.nocopy && options.raw_leaves == Some(false) {
+            return refuse("nocopy option requires '--raw-leaves' to be enabled as well");
+        }
         let raw_leaves = match options.raw_leaves {
+            _ if options.nocopy && metadata => {
+                return refuse(
+                    "nocopy can't be used with UnixFS metadata like mode or modification time",
+                );
+            }
+            _ if options.nocopy => true,
             Some(true) if metadata => {
                 return refuse(
                     "raw-leaves can't be used with UnixFS metadata like mode or modification time",
@@ -58,6 +67,7 @@ impl Plan {
             cid_version,
             hash_code: options.hash_code,
             raw_leaves,
+            layout: options.layout,
             max_links: options.max_file_links,
             max_directory_links: options.max_directory_links,
             directory_len_max: options.hamt_threshold,
@@ -117,12 +127,21 @@ mod tests {
             o.mode = Some(0o644);
         };
         assert_eq!(plan(with_mode), Ok((Version::V1, false)));
+        assert_eq!(plan(|o| o.nocopy = true), Ok((Version::V0, true)));
     }
 
     #[test]
     fn what_does_not_go_together_is_refused() {
         type Change = fn(&mut AddOptions);
-        let rows: [(&str, Change); 8] = [
+        let rows: [(&str, Change); 10] = [
+            ("nocopy option requires", |o| {
+                o.nocopy = true;
+                o.raw_leaves = Some(false);
+            }),
+            ("nocopy can't be used", |o| {
+                o.nocopy = true;
+                o.preserve_mtime = true;
+            }),
             ("CIDv0 only supports", |o| {
                 o.cid_version = Some(0);
                 o.hash_code = code::BLAKE3;

@@ -10,14 +10,17 @@
 use super::{
     AddEntries, AddEntry, AddEntryError, AddKind, buffers::Buffers, entry::check_path, plan::Plan,
 };
-use crate::NodeError;
+use crate::{
+    NodeError,
+    outside::{Outside, Referent},
+};
 use bytes::Bytes;
 use cairn_chunk::Cutter;
 use cairn_unixfs::{Metadata, leaf_prefix, leaf_suffix};
 use std::{
     io::{self, Read},
     ops::Range,
-    sync::mpsc::SyncSender,
+    sync::{Arc, mpsc::SyncSender},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -47,6 +50,8 @@ pub(super) enum Step {
     File {
         path: String,
         metadata: Metadata,
+        /// What its leaves refer to, if they are not copied.
+        referent: Option<Box<Referent>>,
     },
     Leaf {
         /// Where the whole leaf is in the buffer.
@@ -72,6 +77,7 @@ impl From<AddEntryError> for Stop {
 
 struct Reader<'a> {
     plan: &'a Plan,
+    outside: &'a Arc<Outside>,
     buffers: Buffers,
     next_stage: &'a SyncSender<Result<Batch, NodeError>>,
     stop: &'a CancellationToken,
@@ -84,7 +90,7 @@ struct Reader<'a> {
 /// Reads everything and passes it on, an error last. Blocking.
 pub(super) fn run(
     entries: AddEntries,
-    plan: &Plan,
+    (plan, outside): (&Plan, &Arc<Outside>),
     next_stage: &SyncSender<Result<Batch, NodeError>>,
     stop: &CancellationToken,
 ) {
@@ -93,7 +99,7 @@ pub(super) fn run(
     let mut buffers = Buffers::new(slot_len);
     let memory = buffers.take();
     let mut reader =
-        Reader { plan, buffers, next_stage, stop, memory, cursor: 0, steps: Vec::new() };
+        Reader { plan, outside, buffers, next_stage, stop, memory, cursor: 0, steps: Vec::new() };
     let mut result = entries.into_iter().try_for_each(|entry| reader.entry(entry?));
     if result.is_ok() {
         result = reader.pass_on();
@@ -111,12 +117,17 @@ impl Reader<'_> {
             return Err(Stop::Gone);
         }
         let metadata = self.plan.metadata(&entry);
-        let AddEntry { path, kind, len, .. } = entry;
+        let AddEntry { path, kind, len, origin, .. } = entry;
         match kind {
             AddKind::Directory => self.steps.push(Step::Directory { path, metadata }),
             AddKind::Symlink(target) => self.steps.push(Step::Symlink { path, target, metadata }),
             AddKind::File(mut read) => {
-                self.steps.push(Step::File { path: path.clone(), metadata });
+                let referent = if self.plan.options.nocopy && self.plan.writes() {
+                    Some(Box::new(self.outside.referent(&path, origin.as_deref())?))
+                } else {
+                    None
+                };
+                self.steps.push(Step::File { path: path.clone(), metadata, referent });
                 let actual = self.file(&path, &mut *read)?;
                 if let Some(expected) = len
                     && actual < expected
@@ -134,28 +145,27 @@ impl Reader<'_> {
         let (prefix_len, suffix_len) = self.plan.leaf_margins();
         let chunk_len_max = self.plan.options.chunker.len_max();
         let mut cutter = Cutter::new(&self.plan.options.chunker);
+        if self.cursor + prefix_len + chunk_len_max + suffix_len > self.memory.len() {
+            self.pass_on()?;
+        }
         let mut total = 0;
-        // Bytes of the next chunk that were read with the one before.
-        let mut carried = Vec::new();
+        let mut eof = false;
+        // Bytes of the next chunk that were read with the one before, in its place already.
+        let mut carried = 0;
         loop {
-            if self.cursor + prefix_len + chunk_len_max + suffix_len > self.memory.len() {
-                self.pass_on()?;
-            }
             let start = self.cursor + prefix_len;
             let slot = &mut self.memory[start..start + chunk_len_max];
-            slot[..carried.len()].copy_from_slice(&carried);
-            let filled = fill(read, slot, carried.len()).map_err(|source| AddEntryError::Io {
-                op: "read",
-                path: path.into(),
-                source,
-            })?;
-            let eof = filled < chunk_len_max;
+            let mut filled = carried;
+            if !eof {
+                let failed = |source| AddEntryError::Io { op: "read", path: path.into(), source };
+                filled = fill(read, slot, carried).map_err(failed)?;
+                eof = filled < chunk_len_max;
+            }
             let Some(len) = cutter.next(&slot[..filled], eof) else { return Ok(total) };
-            carried.clear();
-            carried.extend_from_slice(&slot[len..filled]);
+            carried = filled - len;
             total += len as u64;
-            self.leaf(start..start + len);
-            if eof && carried.is_empty() {
+            self.leaf(start..start + len, carried)?;
+            if eof && carried == 0 {
                 return Ok(total);
             }
             if self.stop.is_cancelled() {
@@ -164,11 +174,31 @@ impl Reader<'_> {
         }
     }
 
+    /// Makes a chunk a leaf, and moves what was read behind it to where the next chunk begins.
+    fn leaf(&mut self, data: Range<usize>, carried: usize) -> Result<(), Stop> {
+        let (prefix_len, suffix_len) = self.plan.leaf_margins();
+        let raw = self.plan.build.raw_leaves;
+        let own_suffix_len = if raw { 0 } else { leaf_suffix(data.len()).len() };
+        let behind = data.end..data.end + carried;
+        let next = data.end + own_suffix_len + prefix_len;
+        let slot_end = next + self.plan.options.chunker.len_max() + suffix_len;
+        if slot_end <= self.memory.len() {
+            self.memory.copy_within(behind, next);
+            self.wrap(data);
+            return Ok(());
+        }
+        let saved = self.memory[behind].to_vec();
+        self.wrap(data);
+        self.pass_on()?;
+        self.memory[prefix_len..prefix_len + carried].copy_from_slice(&saved);
+        Ok(())
+    }
+
     /// Puts the wrapper around a chunk where it lies.
-    fn leaf(&mut self, data: Range<usize>) {
+    fn wrap(&mut self, data: Range<usize>) {
         let mut leaf = data.clone();
         if !self.plan.build.raw_leaves {
-            let prefix = leaf_prefix(data.len());
+            let prefix = leaf_prefix(self.plan.build.leaf_type(), data.len());
             let suffix = leaf_suffix(data.len());
             leaf = data.start - prefix.len()..data.end + suffix.len();
             self.memory[leaf.start..data.start].copy_from_slice(&prefix);

@@ -11,12 +11,12 @@ use super::{
     reader::Step,
     tree::{Done, Sink, Tree, added},
 };
-use crate::{Node, NodeError};
+use crate::{Node, NodeError, outside::Referent};
 use bytes::Bytes;
 use cairn_block::{Block, Cid, codec};
-use cairn_store::{Pin, PinKind};
-use cairn_unixfs::{Child, FileBuilder, Metadata, leaf_with_metadata, symlink};
-use std::sync::mpsc::Receiver;
+use cairn_store::{Pin, PinKind, Reference};
+use cairn_unixfs::{Child, FileBuilder, Layout, Metadata, leaf_with_metadata, symlink};
+use std::{collections::HashMap, sync::mpsc::Receiver};
 use tokio::sync::mpsc;
 
 /// New blocks of directories that are collected before they are written.
@@ -28,6 +28,8 @@ struct Output<'a> {
     plan: &'a Plan,
     events: mpsc::Sender<AddEvent>,
     blocks: Vec<Block>,
+    /// Those of `blocks`, by their places, whose bytes stay where they lie.
+    references: HashMap<usize, Reference>,
     /// Sent once `blocks` are written.
     held: Vec<AddEvent>,
 }
@@ -36,10 +38,20 @@ struct Output<'a> {
 struct Open {
     path: String,
     metadata: Metadata,
+    balanced: bool,
     builder: FileBuilder,
+    referent: Option<Box<Referent>>,
     data_len: u64,
-    /// The first leaf of a file with metadata: if it stays the only one, it carries them.
+    /// The first leaf of a file with metadata: if it stays the only one, it carries them. Not in
+    /// the trickle layout, where there is a root for that.
     first: Option<(Block, Bytes)>,
+}
+
+impl Open {
+    /// Whether a file of one leaf has metadata and no other node for them.
+    fn may_be_single(&self) -> bool {
+        self.balanced && !self.metadata.is_empty()
+    }
 }
 
 struct Writer<'a> {
@@ -57,7 +69,8 @@ pub(super) fn run(
     events: mpsc::Sender<AddEvent>,
 ) -> Result<AddSummary, NodeError> {
     let _until_pinned = node.store().lease();
-    let output = Output { node, plan, events, blocks: Vec::new(), held: Vec::new() };
+    let (blocks, references, held) = (Vec::new(), HashMap::new(), Vec::new());
+    let output = Output { node, plan, events, blocks, references, held };
     let tree = Tree::new(plan.options.wrap);
     let mut writer = Writer { output, tree, open: None, summary: AddSummary::default() };
     while let Ok(hashed) = batches.recv() {
@@ -80,9 +93,12 @@ impl Writer<'_> {
                     self.output.push(block);
                     self.done(&path, Done { child, metadata })?;
                 }
-                Step::File { path, metadata } => {
+                Step::File { path, metadata, referent } => {
                     let builder = FileBuilder::with_metadata(&self.output.plan.build, &metadata);
-                    self.open = Some(Open { path, metadata, builder, data_len: 0, first: None });
+                    let balanced = self.output.plan.build.layout == Layout::Balanced;
+                    let (data_len, first) = (0, None);
+                    self.open =
+                        Some(Open { path, metadata, balanced, builder, referent, data_len, first });
                 }
                 Step::Leaf { data, .. } => {
                     let leaf = leaves.next().expect("invariant: a leaf for each step");
@@ -108,13 +124,19 @@ impl Writer<'_> {
         let open = self.open.as_mut().expect("invariant: leaves come within files");
         open.data_len += data_len as u64;
         self.summary.bytes += data_len as u64;
-        if !open.metadata.is_empty() && open.first.is_none() && open.data_len == data_len as u64 {
+        if open.may_be_single() && open.first.is_none() && open.data_len == data_len as u64 {
             // Not a slice of the buffer: the next batch may be long in coming.
             open.first = Some((leaf, Bytes::copy_from_slice(&data())));
             return Ok(());
         }
         if let Some((first, first_data)) = open.first.take() {
             push_leaf(open, &mut self.output.blocks, first, first_data.len())?;
+        }
+        if let Some(referent) = &open.referent
+            && leaf.cid().inlined().is_none()
+        {
+            let reference = referent.leaf(open.data_len - data_len as u64, leaf.data())?;
+            self.output.references.insert(self.output.blocks.len(), reference);
         }
         push_leaf(open, &mut self.output.blocks, leaf, data_len)
     }
@@ -125,7 +147,7 @@ impl Writer<'_> {
         self.output.progress(&open.path, open.data_len);
         let single = match open.first.take() {
             Some((_, data)) => Some(data),
-            None => (!open.metadata.is_empty() && open.data_len == 0).then(Bytes::new),
+            None => (open.may_be_single() && open.data_len == 0).then(Bytes::new),
         };
         let child = match single {
             Some(data) => {
@@ -163,9 +185,11 @@ impl Writer<'_> {
         self.summary.roots = roots.iter().filter_map(cid).collect();
         if plan.writes() {
             let node = self.output.node;
-            node.store().flush()?;
             if plan.options.pin {
+                // One flush makes the blocks durable with it.
                 node.pins().add(&pins(&self.summary.roots, &plan.options.pin_name))?;
+            } else {
+                node.store().flush()?;
             }
         }
         roots.into_iter().try_for_each(|root| self.output.send(root))?;
@@ -209,8 +233,15 @@ impl Output<'_> {
             return Err(NodeError::Cancelled);
         }
         let blocks = std::mem::take(&mut self.blocks);
+        let references = std::mem::take(&mut self.references);
         if self.plan.writes() && !blocks.is_empty() {
-            self.node.store().append(&blocks)?;
+            let options = &self.plan.options;
+            if options.nocopy || options.fscache {
+                let store = self.node.store();
+                store.append_referring(&blocks, &references, options.fscache)?;
+            } else {
+                self.node.store().append(&blocks)?;
+            }
             if self.node.is_online() {
                 let cids: Vec<Cid> = blocks.iter().map(|block| block.cid().clone()).collect();
                 self.node.announce_local(&cids);

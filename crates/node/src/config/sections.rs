@@ -6,12 +6,16 @@
 //! Source of names, types and defaults: Kubo's `docs/config.md` at 0.43.
 //! Not here: the file itself (`config.rs`), first values of a new file (`initial.rs`).
 
+mod store;
+
+pub use store::Experimental;
+
 use super::{ConfigError, tree, units};
 use crate::{ScrubSettings, add::AddOptions};
 use cairn_chunk::ChunkSpec;
 use cairn_hash::code;
 use cairn_runtime::Budget;
-use cairn_unixfs::DirectoryEstimate;
+use cairn_unixfs::{DirectoryEstimate, Layout};
 use serde_json::Value;
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -397,6 +401,7 @@ impl Settings {
             cid_version: self.cid_version()?,
             hash_code: self.hash_code()?,
             raw_leaves: self.switch("Import.UnixFSRawLeaves")?,
+            layout: self.layout()?,
             max_file_links: count("Import.UnixFSFileMaxLinks", default.max_file_links)?,
             max_directory_links: count("Import.UnixFSDirectoryMaxLinks", 0)?,
             max_hamt_fanout: count("Import.UnixFSHAMTDirectoryMaxFanout", default.max_hamt_fanout)?,
@@ -438,6 +443,15 @@ impl Settings {
         code::code_of(&name).filter(|&code| code::is_allowed(code)).ok_or_else(unknown)
     }
 
+    fn layout(&self) -> Result<Layout, ConfigError> {
+        let key = "Import.UnixFSDAGLayout";
+        match self.text(key, "balanced")?.as_str() {
+            "balanced" => Ok(Layout::Balanced),
+            "trickle" => Ok(Layout::Trickle),
+            other => Err(wrong(key, "balanced or trickle", &Value::String(other.to_owned()))),
+        }
+    }
+
     fn hamt_estimation(&self) -> Result<DirectoryEstimate, ConfigError> {
         let key = "Import.UnixFSHAMTDirectorySizeEstimation";
         match self.text(key, "links")?.as_str() {
@@ -462,6 +476,8 @@ impl Settings {
         self.storage_max()?;
         self.gc()?;
         self.scrub()?;
+        self.compression()?;
+        self.experimental()?;
         self.api_headers()?;
         self.authorizations()?;
         self.gateway()?;

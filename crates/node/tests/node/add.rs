@@ -1,15 +1,15 @@
 //! Adding: CIDs, order, metadata, durability, errors.
 
 use crate::{Home, file};
-use cairn_block::Cid;
+use cairn_block::{Cid, codec};
 use cairn_chunk::ChunkSpec;
 use cairn_hash::code;
 use cairn_node::{
-    AddEntries, AddEntry, AddEntryError, AddEvent, AddKind, AddOptions, Fetch, LocalWalkOptions,
-    Mtime, NodeError, local_entries,
+    AddEntries, AddEntry, AddEntryError, AddEvent, AddKind, AddOptions, Fetch, Layout,
+    LocalWalkOptions, Mtime, NodeError, local_entries,
 };
 use cairn_testkit::{Random, TreeEntry, TreeKind, TreeShape, import, import_file, tree};
-use cairn_unixfs::{Entry, Options};
+use cairn_unixfs::{Child, Entry, FileBuilder, Metadata, Options, leaf_of};
 use std::{
     fs,
     io::{self, Read},
@@ -97,6 +97,58 @@ async fn the_default_chunks_cross_buffers() {
             let expected = import_file(&data, ChunkSpec::default(), &build).unwrap();
             assert_eq!(home.add_bytes(&data, &options).await, expected.root.cid, "{len}");
         }
+    }
+}
+
+/// What a chunk leaves over is the next one's beginning, in the same buffer or the one after.
+#[tokio::test]
+async fn cuts_by_content_are_those_of_the_plain_builder() {
+    let home = Home::new(false).await;
+    let names = ["buzhash", "rabin-1000-5000-20000", "fastcdc", "fastcdc-300-1000-5000"];
+    for (index, name) in names.into_iter().enumerate() {
+        let chunker = ChunkSpec::parse(name).unwrap();
+        for (raw_leaves, layout) in [(false, Layout::Balanced), (true, Layout::Trickle)] {
+            let add = options(|o| {
+                o.chunker = chunker;
+                o.raw_leaves = Some(raw_leaves);
+                o.layout = layout;
+            });
+            let build = Options { raw_leaves, layout, ..Options::default() };
+            for len in [0, 1, 299, 300, 200_000, 9_000_001, 17_000_000 + index] {
+                let data = Random::new(len as u64).bytes(len);
+                let expected = import_file(&data, chunker, &build).unwrap();
+                let cid = home.add_bytes(&data, &add).await;
+                assert_eq!(cid, expected.root.cid, "{name} {len}");
+                assert!(home.cat(&cid.to_string(), Fetch::Local).await.unwrap() == data, "{len}");
+            }
+        }
+    }
+}
+
+/// The root of a trickle is a node of its own, above however few leaves, and has the metadata.
+#[tokio::test]
+async fn a_trickles_root_has_the_metadata() {
+    let home = Home::new(false).await;
+    for len in [0_usize, 1, 600_000] {
+        let data = Random::new(3).bytes(len);
+        let add = options(|o| {
+            o.layout = Layout::Trickle;
+            o.mtime = Some(Mtime { secs: 7, nanos: 0 });
+        });
+        let build = Options { layout: Layout::Trickle, ..Options::default() };
+        let mut builder = FileBuilder::with_metadata(
+            &build,
+            &Metadata { mode: None, mtime: Some(Mtime { secs: 7, nanos: 0 }) },
+        );
+        let mut blocks = Vec::new();
+        for piece in data.chunks(262_144) {
+            let leaf = leaf_of(data.slice_ref(piece), &build);
+            let block = build.block(codec::DAG_PB, leaf).unwrap();
+            let child = Child::leaf(block.cid().clone(), piece.len(), block.data().len());
+            builder.push(child, &mut blocks).unwrap();
+        }
+        let expected = builder.finish(&mut blocks).unwrap();
+        assert_eq!(home.add_bytes(&data, &add).await, expected.cid, "{len}");
     }
 }
 

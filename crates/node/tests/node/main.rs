@@ -5,6 +5,7 @@
 mod add;
 mod exchange;
 mod gc;
+mod gc_writers;
 mod pins;
 mod repair;
 mod repo;

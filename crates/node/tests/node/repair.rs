@@ -42,6 +42,9 @@ async fn a_scrub_that_was_stopped_goes_on_after_a_restart() {
     let (started, before) = (finished.started.unwrap(), stopped.started.unwrap());
     let apart = before.duration_since(started).unwrap_or_default();
     assert!(apart < Duration::from_secs(1), "the same scrub, kept to the second: {apart:?}");
+    home.node.scrub_start(Some(1)).await.unwrap();
+    let again = status.borrow().clone();
+    assert!(again.is_running && again.is_begun && again.block_count < count, "anew: {again:?}");
     home.node.shutdown().await.unwrap();
 }
 

@@ -62,6 +62,17 @@ impl Vfs for RealVfs {
         }
     }
 
+    #[cfg(unix)]
+    fn disk_len(&self, path: &Path) -> io::Result<Option<u64>> {
+        use std::os::unix::fs::MetadataExt as _;
+        match fs::metadata(path) {
+            // The blocks that `stat` counts have 512 bytes, whatever the file system's have.
+            Ok(metadata) => Ok(Some(metadata.len().min(metadata.blocks().saturating_mul(512)))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
     }

@@ -133,3 +133,18 @@ fn a_full_disk_takes_what_it_can() {
     vfs.set_syncs_fail(true);
     assert!(file.sync_data().is_err());
 }
+
+#[test]
+fn holes_take_no_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    assert_eq!(RealVfs.disk_len(&path).unwrap(), None);
+    let file = RealVfs.open(&path, Create::IfMissing).unwrap();
+    file.write_all_at(&vec![1; 1 << 20], 0).unwrap();
+    file.sync_data().unwrap();
+    assert_eq!(RealVfs.disk_len(&path).unwrap(), Some(1 << 20));
+    if file.punch(1 << 18, 1 << 19).unwrap() {
+        assert_eq!(RealVfs.len(&path).unwrap(), Some(1 << 20));
+        assert_eq!(RealVfs.disk_len(&path).unwrap(), Some(1 << 19));
+    }
+}

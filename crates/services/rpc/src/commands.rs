@@ -12,9 +12,12 @@ mod cid;
 #[expect(clippy::module_inception, reason = "the command is called `commands`")]
 mod commands;
 mod config;
+mod dag;
+mod filestore;
 mod get;
 mod id;
 mod ls;
+mod multibase;
 mod own;
 pub(crate) mod pin;
 mod refs;
@@ -44,6 +47,13 @@ pub const COMMANDS: &[&Command] = &[
     &block::get::COMMAND,
     &block::stat::COMMAND,
     &block::rm::COMMAND,
+    &dag::COMMAND,
+    &dag::get::COMMAND,
+    &dag::put::COMMAND,
+    &dag::resolve::COMMAND,
+    &dag::stat::COMMAND,
+    &dag::import::COMMAND,
+    &dag::export::COMMAND,
     &pin::COMMAND,
     &pin::add::COMMAND,
     &pin::ls::COMMAND,
@@ -74,6 +84,10 @@ pub const COMMANDS: &[&Command] = &[
     &repo::scrub::STOP,
     &repo::version::COMMAND,
     &own::REPO_MIGRATE,
+    &filestore::COMMAND,
+    &filestore::ls::COMMAND,
+    &filestore::verify::COMMAND,
+    &filestore::dups::COMMAND,
     &stats::COMMAND,
     &stats::BITSWAP,
     &stats::REPO,
@@ -83,6 +97,11 @@ pub const COMMANDS: &[&Command] = &[
     &cid::bases::COMMAND,
     &cid::codecs::COMMAND,
     &cid::hashes::COMMAND,
+    &multibase::COMMAND,
+    &multibase::encode::COMMAND,
+    &multibase::decode::COMMAND,
+    &multibase::transcode::COMMAND,
+    &multibase::LIST,
     &config::COMMAND,
     &config::show::COMMAND,
     &config::replace::COMMAND,

@@ -19,6 +19,7 @@ mod request;
 mod text;
 
 pub use answer::{Answer, Call, Emitter, Host, Output, StreamHead, answers_of, start};
+pub use cairn_node::REPO_VERSION;
 pub use command::{Argument, ArgumentKind, Command, GLOBAL, Handler, Kind, Needs, Opt, Renderer};
 pub use commands::{
     COMMANDS, add::AddAnswer, find, pin::add::PinAddAnswer, repo::backup::BackupAnswer,
@@ -30,6 +31,3 @@ pub use text::{CidText, Render, Text, each, escape, human_len};
 
 /// The version that the API tells.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
-
-/// The version of the repository's format; a test compares it with a repository's own.
-pub const REPO_VERSION: u64 = 1;

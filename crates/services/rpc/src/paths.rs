@@ -33,16 +33,33 @@ impl Call {
 
     /// Follows an argument to its block.
     pub(crate) async fn resolve(&self, text: &str) -> Result<Resolved, RpcError> {
-        let path = parse(text)?;
-        let resolved = cairn_unixfs::resolve(&self.blocks()?, &path).await;
-        let resolved = resolved.map_err(|error| RpcError::of(&error))?;
+        let resolved = self.resolve_inside(text).await?;
         if resolved.remaining.is_empty() {
             return Ok(resolved);
         }
         let rest = resolved.remaining.join("/");
-        Err(RpcError::unsupported(&format!(
-            "{text}: the path {rest:?} inside a block of this codec"
-        )))
+        let cid = &resolved.cid;
+        Err(RpcError::request(format!("{text}: {rest:?} is data inside block {cid}, not a block")))
+    }
+
+    /// Follows an argument to its block, or to data inside one.
+    pub(crate) async fn resolve_inside(&self, text: &str) -> Result<Resolved, RpcError> {
+        let path = parse(text)?;
+        let resolved = cairn_unixfs::resolve(&self.blocks()?, &path).await;
+        resolved.map_err(|error| RpcError::of(&error))
+    }
+
+    /// Follows an argument to a CID and what is left of the path inside that block, without reading
+    /// the block where that is possible.
+    pub(crate) async fn resolve_place(&self, text: &str) -> Result<(Cid, Vec<String>), RpcError> {
+        let path = parse(text)?;
+        match path.cid() {
+            Some(cid) if path.segments().is_empty() => Ok((cid.clone(), Vec::new())),
+            _ => {
+                let resolved = self.resolve_inside(text).await?;
+                Ok((resolved.cid, resolved.remaining))
+            }
+        }
     }
 
     /// Follows an argument to a CID without reading the block it ends at, where that is possible.

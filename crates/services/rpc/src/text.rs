@@ -8,7 +8,7 @@
 
 use crate::{Request, RpcError};
 use cairn_block::{Base, Cid, Version};
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
     fmt::{self, Write as _},
     time::SystemTime,
@@ -142,6 +142,21 @@ impl CidText {
     }
 }
 
+/// A CID as IPLD's JSON writes links: `{"/": "Qm…"}`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Link {
+    /// The CID.
+    #[serde(rename = "/")]
+    pub cid: String,
+}
+
+impl Link {
+    /// Writes it as it is.
+    pub(crate) fn of(cid: &Cid) -> Self {
+        Self { cid: cid.to_string() }
+    }
+}
+
 /// Escapes what a terminal could take as a command; ordinary text comes back as it is.
 ///
 /// Besides control characters these are the marks that reorder or hide text.
@@ -234,7 +249,7 @@ pub(crate) fn human_json(value: &serde_json::Value) -> String {
 }
 
 /// Writes JSON with `indent` for each level.
-pub(crate) fn indented(value: &impl serde::Serialize, indent: &[u8]) -> String {
+pub(crate) fn indented(value: &impl Serialize, indent: &[u8]) -> String {
     let mut out = Vec::new();
     let formatter = serde_json::ser::PrettyFormatter::with_indent(indent);
     let mut serializer = serde_json::Serializer::with_formatter(&mut out, formatter);

@@ -4,6 +4,8 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests are not functions of tests to the lint")]
 
+#[path = "rpc/dag.rs"]
+mod dag;
 #[path = "rpc/in_process.rs"]
 mod in_process;
 #[path = "rpc/over_http.rs"]

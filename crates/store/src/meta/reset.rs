@@ -1,18 +1,31 @@
 //! Starts a new metadata database in the place of a damaged one, with what can still be read.
 //!
-//! Order: the damaged file is copied aside, durably; what can be read goes into a new file; that
-//! takes the place of the damaged one by a rename. A crash at any point leaves either file whole.
+//! Order: the damaged file is copied aside, durably; what can be read, and what the notes in the
+//! packs say, goes into a new file; that takes the place of the damaged one by a rename. A crash
+//! at any point leaves either file whole.
+//!
+//! If it can be read which notes were settled, the others are done on top of what was read. If
+//! not, every note that is left is read: what it keeps is kept, since a pin too many does less
+//! harm than one too few, and values are taken where none could be read.
 //!
 //! Invariants: nothing is removed that was not copied; entries that make no sense stay behind.
 //! Not here: noticing the damage (`meta.rs`).
 
-use super::{Meta, MetaError, VALUES, guarded};
-use crate::pins::{self, PINS};
+use super::{
+    LOG, MetaError, SETTLED, VALUES,
+    change::{Change, Table},
+    database::{Backend, Database, guarded},
+};
+use crate::{
+    pins::{self, PINS},
+    store::{Position, Store},
+};
 use cairn_runtime::{Create, Vfs};
-use redb::{Database, ReadableDatabase as _, TableError};
+use redb::{ReadableDatabase as _, TableError};
 use std::{
     collections::BTreeMap,
     io,
+    ops::ControlFlow,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -39,39 +52,58 @@ type Entries = BTreeMap<Vec<u8>, Vec<u8>>;
 struct Salvaged {
     pins: Entries,
     values: Entries,
+    /// The number of the last note whose change was in it, if that could be read.
+    settled: Option<u64>,
 }
 
 /// Replaces the database at `path`, which nobody has open.
-pub(crate) fn reset(vfs: &Arc<dyn Vfs>, path: &Path) -> Result<MetaReset, MetaError> {
+pub(crate) fn reset(vfs: &Arc<dyn Vfs>, path: &Path, log: &Store) -> Result<MetaReset, MetaError> {
     let io = |source| MetaError::Io { path: path.to_owned(), source: Arc::new(source) };
     let aside = set_aside(&**vfs, path).map_err(io)?;
     let salvaged = if aside.is_some() { salvage(vfs, path) } else { Salvaged::default() };
-    let pin_count = salvaged.pins.len() as u64;
+    let (change, last) = with_notes(salvaged, log)?;
+    let pin_count = change.entries(Table::Pins).filter(|(_, value)| value.is_some()).count();
     let fresh = path.with_extension("redb.new");
     vfs.remove(&fresh).map_err(io)?;
-    let meta = Meta::new(Arc::clone(vfs), fresh.clone(), None);
-    meta.commit(move |transaction| {
-        let mut table = transaction.open_table(PINS)?;
-        for (key, value) in &salvaged.pins {
-            table.insert(key.as_slice(), value.as_slice())?;
-        }
-        drop(table);
-        let mut table = transaction.open_table(VALUES)?;
-        for (name, value) in &salvaged.values {
-            if let Ok(name) = std::str::from_utf8(name) {
-                table.insert(name, value.as_slice())?;
-            }
-        }
+    let database = Database::new(Arc::clone(vfs), fresh.clone());
+    database.commit_unmarked(|transaction| {
+        change.apply(transaction)?;
+        drop(transaction.open_table(LOG)?.insert(SETTLED, last)?);
         Ok(())
     })?;
-    let mark = meta.inner.mark_path();
-    drop(meta);
+    drop(database);
     vfs.rename(&fresh, path).map_err(io)?;
-    vfs.remove(&mark).map_err(io)?;
     if let Some(dir) = path.parent() {
         vfs.sync_dir(dir).map_err(io)?;
     }
-    Ok(MetaReset { aside, pin_count })
+    Ok(MetaReset { aside, pin_count: pin_count as u64 })
+}
+
+/// What was read and what the notes say, with the number of the last one.
+fn with_notes(salvaged: Salvaged, log: &Store) -> Result<(Change, u64), MetaError> {
+    let Salvaged { pins, values, settled } = salvaged;
+    let (mut noted, mut salvaged) = (Change::default(), Change::default());
+    for (table, entries) in [(Table::Pins, pins), (Table::Values, values)] {
+        for (key, value) in entries {
+            salvaged.set(table, key, Some(value));
+        }
+    }
+    let last = log.read_notes((Position::START, settled.unwrap_or(0)), &mut |note| {
+        noted.append(Change::decode(&note.change).unwrap_or_default());
+        ControlFlow::Continue(())
+    })?;
+    if settled.is_none() {
+        let kept = std::mem::take(&mut noted);
+        for table in [Table::Values, Table::Pins, Table::Expiries] {
+            for (key, value) in kept.entries(table).filter(|(_, value)| value.is_some()) {
+                if table != Table::Values || salvaged.get(table, key).is_none() {
+                    noted.set(table, key.to_vec(), value.map(<[u8]>::to_vec));
+                }
+            }
+        }
+    }
+    salvaged.append(noted);
+    Ok((salvaged, last))
 }
 
 /// Copies the file to the first free name beside it.
@@ -112,10 +144,17 @@ fn salvage(vfs: &Arc<dyn Vfs>, path: &Path) -> Salvaged {
         // Whatever goes wrong: what was read by then is what there is.
         drop(guarded(path, || {
             let file = vfs.open(path, Create::Never)?;
-            let database = Database::builder().create_with_backend(super::Backend(file))?;
+            let database = redb::Database::builder().create_with_backend(Backend(file))?;
             // It is damaged, so it may not be able to close, either.
             let database = std::mem::ManuallyDrop::new(database);
             let transaction = database.begin_read()?;
+            let settled = match transaction.open_table(LOG) {
+                Ok(log) => log.get(SETTLED).ok().flatten().map(|number| number.value()),
+                // Written before there were notes.
+                Err(TableError::TableDoesNotExist(_)) => Some(0),
+                Err(_) => None,
+            };
+            take().settled = settled;
             let pins = match transaction.open_table(PINS) {
                 Ok(table) => Some(table),
                 Err(TableError::TableDoesNotExist(_)) => None,

@@ -90,11 +90,11 @@ fn refuses_with_the_reason() {
         assert!(error.contains(expected), "{error}");
     };
     assert!(matches!(Repo::init(&vfs, root(), &config()), Err(RepoError::Exists { .. })));
-    put(&*vfs, "version", "2");
-    is("format 2, and this program knows up to 1");
+    put(&*vfs, "version", "3");
+    is("format 3, and this program knows up to 2");
     put(&*vfs, "version", "one");
     is("version is damaged");
-    put(&*vfs, "version", "1");
+    put(&*vfs, "version", "2");
     put(&*vfs, "config", "{\"a\": ");
     is("config is damaged");
     put(&*vfs, "config", "[]");
@@ -102,7 +102,7 @@ fn refuses_with_the_reason() {
     vfs.remove(&root().join("config")).unwrap();
     is("no repository at /home/repo; run `cairn init`");
     Repo::init(&vfs, root(), &config()).unwrap();
-    assert_eq!(Repo::detect(&*vfs, root()).unwrap(), RepoKind::Cairn(1));
+    assert_eq!(Repo::detect(&*vfs, root()).unwrap(), RepoKind::Cairn(2));
 }
 
 #[test]
@@ -194,7 +194,8 @@ fn a_lost_config_is_not_taken_for_a_new_repository() {
 fn lost_metadata_are_named_and_reset_by_command() {
     for lost in ["removed", "emptied", "noise"] {
         let (_, vfs) = init();
-        let repo = open(&vfs).unwrap();
+        let options = OpenOptions { note_count_max: 1, ..OpenOptions::default() };
+        let repo = Repo::open(Arc::clone(&vfs), root(), options).unwrap();
         repo.pins().add(&[pin("a"), pin("b")]).unwrap();
         drop(repo);
         let path = root().join("meta.redb");
@@ -205,9 +206,10 @@ fn lost_metadata_are_named_and_reset_by_command() {
         }
         let repo = open(&vfs).unwrap();
         assert_eq!(repo.losses().len(), usize::from(lost != "noise"), "{lost}");
+        repo.pins().add(&[pin("c")]).unwrap();
         for answer in [
             repo.pins().count().map(drop),
-            repo.pins().add(&[pin("c")]),
+            repo.pins().remove(&[pin("c").cid]).map(drop),
             repo.pins().list(None).next().unwrap().map(drop),
         ] {
             let error = answer.unwrap_err().to_string();
@@ -217,11 +219,12 @@ fn lost_metadata_are_named_and_reset_by_command() {
         assert!(matches!(locked, RepoError::Locked { .. }), "{locked}");
         drop(repo);
         let reset = Repo::reset_meta(&vfs, root()).unwrap();
-        assert_eq!((reset.pin_count, reset.aside.is_some()), (0, lost != "removed"), "{lost}");
+        // Every note is still in the packs.
+        assert_eq!((reset.pin_count, reset.aside.is_some()), (3, lost != "removed"), "{lost}");
         let repo = open(&vfs).unwrap();
         assert!(repo.losses().is_empty(), "{lost}");
-        repo.pins().add(&[pin("c")]).unwrap();
-        assert_eq!(repo.pins().count().unwrap(), 1);
+        repo.pins().add(&[pin("d")]).unwrap();
+        assert_eq!(repo.pins().count().unwrap(), 4);
         if lost == "noise" {
             let aside = vfs.read_file(&reset.aside.unwrap(), 200_000).unwrap().unwrap();
             assert!(aside == vec![0xa5; 100_000], "the damaged file is kept");

@@ -4,7 +4,8 @@
 //! page 0   words: magic, page count, two seeds, check of these four;
 //!          8 checkpoint, 9 salt of its segment, 10 check of 8 and 9, 11 durable position,
 //!          12 state, 13 live entries, 14 used entries (as of a clean end), 15 cut,
-//!          16 not zero once a sync of the table failed
+//!          16 not zero once a sync of the table failed, 17 where unsettled notes begin,
+//!          18 number of the last note, 19 check of 17 and 18
 //! page 1…  255 entries of 16 bytes, then 8 bytes of check (XOR over the entries), 8 unused
 //! entry    fingerprint; place: segment (20 bits), offset (28), record length in 64 B (16)
 //! ```

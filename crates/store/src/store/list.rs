@@ -1,4 +1,4 @@
-//! Streams every block's name and length.
+//! Streams every block's name and length, or those of the blocks that refer to something.
 //!
 //! In the order of the packs, since reading headers one after the other is what disks are good
 //! at; the index says which records still count.
@@ -9,13 +9,17 @@
 
 use super::{
     Fault, Inner,
+    encoding::{Decoded, REFERENCE},
     index::{Entry, Index, Place},
+    read::Located,
     record::{Record, RecordKind},
+    reference::Reference,
     scan::{Item, Scan},
-    segment::Opened,
+    segment::{Opened, Segment},
 };
 use crate::StoreError;
-use cairn_block::Multihash;
+use bytes::Bytes;
+use cairn_block::{Cid, Multihash};
 use std::{collections::VecDeque, sync::Arc};
 
 /// Streams every block's multihash and length in bytes. Each step may block.
@@ -33,7 +37,8 @@ impl List {
         Self { inner, numbers: None, scan: None }
     }
 
-    fn step(&mut self) -> Result<Option<(Multihash, u64)>, StoreError> {
+    /// The next record that counts, and where it is in the pack being walked.
+    fn step(&mut self) -> Result<Option<(u64, Record)>, StoreError> {
         if self.numbers.is_none() {
             self.numbers = Some(self.inner.segments.numbers()?.into());
         }
@@ -51,9 +56,14 @@ impl List {
             let Item::Record { offset, record } = item else { continue };
             let number = scan.segment().id.number;
             if record.kind == RecordKind::Block && self.counts(number, offset, &record)? {
-                return Ok(Some((record.hash, u64::from(record.block_len))));
+                return Ok(Some((offset, record)));
             }
         }
+    }
+
+    fn end(&mut self) {
+        self.numbers = Some(VecDeque::new());
+        self.scan = None;
     }
 
     fn open(&self, number: u32) -> Result<Option<Scan>, StoreError> {
@@ -80,9 +90,87 @@ impl Iterator for List {
     fn next(&mut self) -> Option<Self::Item> {
         let item = self.step();
         if item.is_err() {
-            self.numbers = Some(VecDeque::new());
-            self.scan = None;
+            self.end();
+        }
+        let named = |(_, record): (u64, Record)| (record.hash, u64::from(record.block_len));
+        item.map(|item| item.map(named)).transpose()
+    }
+}
+
+/// A block whose bytes lie elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Referred {
+    /// Its name.
+    pub hash: Multihash,
+    /// Where its bytes lie.
+    pub reference: Reference,
+    /// How many they are.
+    pub len: u64,
+}
+
+/// Streams every block that is kept by reference. Each step may block, and reads past many
+/// records that are not.
+///
+/// Ends after the first error.
+#[derive(Debug)]
+pub struct References {
+    list: List,
+}
+
+impl References {
+    pub(super) fn new(inner: Arc<Inner>) -> Self {
+        Self { list: List::new(inner) }
+    }
+
+    fn step(&mut self) -> Result<Option<Referred>, StoreError> {
+        while let Some((offset, record)) = self.list.step()? {
+            if record.flags != REFERENCE {
+                continue;
+            }
+            let Some(scan) = &self.list.scan else { continue };
+            if let Some(referred) = referred(scan.segment(), offset, record)? {
+                return Ok(Some(referred));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Iterator for References {
+    type Item = Result<Referred, StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let item = self.step();
+        if item.is_err() {
+            self.list.end();
         }
         item.transpose()
+    }
+}
+
+/// What the record at `offset` refers to; `None` if its data is damaged, which a scrub tells.
+fn referred(
+    segment: &Segment,
+    offset: u64,
+    record: Record,
+) -> Result<Option<Referred>, StoreError> {
+    let data = segment.read(offset + u64::from(record.header_len), record.data_len as usize)?;
+    let Ok(Decoded::Reference(reference)) = record.decode_data(Bytes::from(data)) else {
+        return Ok(None);
+    };
+    let len = u64::from(record.block_len);
+    Ok(Some(Referred { hash: record.hash, reference, len }))
+}
+
+impl Inner {
+    pub(super) fn referred(&self, cid: &Cid) -> Result<Option<Referred>, StoreError> {
+        let located = self.with_index(|index| self.locate(index, cid.multihash()))?;
+        match located {
+            Located::Here { found, record, segment } if record.flags == REFERENCE => {
+                referred(&segment, found.place.offset(), record)
+            }
+            _ => Ok(None),
+        }
     }
 }

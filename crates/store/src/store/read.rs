@@ -9,13 +9,15 @@
 
 use super::{
     Fault, Inner,
+    encoding::{DecodeError, Decoded},
     index::{Found, Index},
     record::{RECORD_HEADER_LEN_MAX, Record, RecordKind},
+    reference::{Reference, SourceError},
     segment::{Opened, Segment},
 };
 use crate::StoreError;
 use bytes::Bytes;
-use cairn_block::{Block, BlockError, Cid, Multihash};
+use cairn_block::{BLOCK_LEN_MAX, Block, BlockError, Cid, Multihash};
 use std::{io, sync::Arc};
 
 /// Longest span that is read with one call (4 MiB).
@@ -207,7 +209,7 @@ impl Inner {
             let offset = wanted.found.place.offset();
             let cid = &cids[wanted.at];
             match slice(&segment, offset, &bytes.slice_ref(tail(&bytes, offset - start)), cid) {
-                Some(data) => self.sort_out(index, cid, (wanted, data), (answers, &mut unverified)),
+                Some(read) => self.sort_out(index, cid, (wanted, read), (answers, &mut unverified)),
                 None => unverified.extend(self.read_single(index, cids, wanted, answers)?),
             }
         }
@@ -227,8 +229,8 @@ impl Inner {
         if let Some(segment) = self.segment_of(wanted.found)? {
             let place = wanted.found.place;
             let bytes = Bytes::from(segment.read(place.offset(), place.len_bound() as usize)?);
-            if let Some(data) = slice(&segment, place.offset(), &bytes, cid) {
-                self.sort_out(index, cid, (wanted, data), (answers, &mut unverified));
+            if let Some(read) = slice(&segment, place.offset(), &bytes, cid) {
+                self.sort_out(index, cid, (wanted, read), (answers, &mut unverified));
                 return Ok(unverified);
             }
         }
@@ -236,37 +238,56 @@ impl Inner {
         answers[wanted.at] = match self.locate(index, cid.multihash())? {
             Located::Absent | Located::Stale { .. } => Ok(None),
             Located::Broken { .. } => Err(BlockError::Corrupt { cid: cid.clone() }),
-            Located::Here { record, .. } if record.flags != 0 => {
-                let source = io::Error::new(
-                    io::ErrorKind::Unsupported,
-                    "the record was written by a newer version of this program",
-                );
-                Err(BlockError::io("read", source))
-            }
             Located::Here { found, record, segment } => {
                 let offset = found.place.offset();
                 let bytes = Bytes::from(segment.read(offset, record.len() as usize)?);
-                if let Some(data) = slice(&segment, offset, &bytes, cid) {
-                    unverified.push(Unverified { at: wanted.at, found, data });
-                    Ok(None)
-                } else {
-                    // The header is whole and the file ends before the data does.
-                    self.note_corrupt(found.place, cid.multihash());
-                    Err(BlockError::Corrupt { cid: cid.clone() })
+                // Without it the header is whole and the file ends before the data does.
+                let decoded = match slice(&segment, offset, &bytes, cid) {
+                    Some((record, data)) => record.decode_data(data),
+                    None => Err(DecodeError::Corrupt),
+                };
+                match decoded {
+                    Ok(Decoded::Bytes(data)) => {
+                        unverified.push(Unverified { at: wanted.at, found, data });
+                        Ok(None)
+                    }
+                    Ok(Decoded::Reference(reference)) => {
+                        self.read_referred(cid, &reference, record.block_len).map(Some)
+                    }
+                    Err(error) => Err(self.undecodable(found, cid, error)),
                 }
             }
         };
         Ok(unverified)
     }
 
+    /// Notes a record whose data gives no block; returns the answer.
+    fn undecodable(&self, found: Found, cid: &Cid, error: DecodeError) -> BlockError {
+        if error == DecodeError::Corrupt {
+            self.note_corrupt(found.place, cid.multihash());
+        }
+        error.of(cid)
+    }
+
     fn sort_out(
         &self,
         index: &Index,
         cid: &Cid,
-        (wanted, data): (&Wanted, Bytes),
+        (wanted, (record, data)): (&Wanted, (Record, Bytes)),
         (answers, unverified): (&mut [Answer], &mut Vec<Unverified>),
     ) {
         let &Wanted { at, found } = wanted;
+        let data = match record.decode_data(data) {
+            Ok(Decoded::Bytes(data)) => data,
+            Ok(Decoded::Reference(reference)) => {
+                answers[at] = self.read_referred(cid, &reference, record.block_len).map(Some);
+                return;
+            }
+            Err(error) => {
+                answers[at] = Err(self.undecodable(found, cid, error));
+                return;
+            }
+        };
         // Asked after reading: an entry that is still there was not collected before, and its
         // bytes are what was hashed.
         let current = std::ptr::eq(index, &raw const *self.index());
@@ -275,6 +296,40 @@ impl Inner {
         } else {
             unverified.push(Unverified { at, found, data });
         }
+    }
+
+    /// Reads a block whose bytes lie elsewhere. They are hashed each time: their owner may change
+    /// them at any moment, and a length and a time that stay the same prove nothing.
+    fn read_referred(
+        &self,
+        cid: &Cid,
+        reference: &Reference,
+        block_len: u32,
+    ) -> Result<Block, BlockError> {
+        self.referred_block(cid, reference, block_len).map_err(|error| {
+            let text = format!("block {cid} refers to {}, {error}", reference.location);
+            BlockError::io("read", io::Error::new(error.kind(), text))
+        })
+    }
+
+    pub(super) fn referred_block(
+        &self,
+        cid: &Cid,
+        reference: &Reference,
+        block_len: u32,
+    ) -> Result<Block, SourceError> {
+        let Some(sources) = self.sources.get() else {
+            return Err(SourceError::Other("nothing outside the repository is open".to_owned()));
+        };
+        let len = block_len as usize;
+        if len > BLOCK_LEN_MAX {
+            return Err(SourceError::Other("its length is over the limit of a block".to_owned()));
+        }
+        let bytes = sources.read(reference, len)?;
+        Block::verify(cid.clone(), bytes).map_err(|error| match error {
+            BlockError::Corrupt { .. } => SourceError::Changed,
+            other => SourceError::Other(other.to_string()),
+        })
     }
 
     /// Hashes what was read for the first time, and answers.
@@ -322,12 +377,12 @@ fn tail(bytes: &[u8], skip: u64) -> &[u8] {
     usize::try_from(skip).ok().and_then(|skip| bytes.get(skip..)).unwrap_or_default()
 }
 
-/// The data of the record at the front of `bytes`, if it is whole and `cid`'s.
-fn slice(segment: &Segment, offset: u64, bytes: &Bytes, cid: &Cid) -> Option<Bytes> {
+/// The record at the front of `bytes` and its data, if it is whole and `cid`'s.
+fn slice(segment: &Segment, offset: u64, bytes: &Bytes, cid: &Cid) -> Option<(Record, Bytes)> {
     let record = Record::decode(segment.id, offset, bytes)?;
     let ours = record.kind == RecordKind::Block
-        && record.flags == 0
         && record.hash == *cid.multihash()
         && record.len() <= bytes.len() as u64;
-    ours.then(|| bytes.slice(record.header_len as usize..record.len() as usize))
+    let data = ours.then(|| bytes.slice(record.header_len as usize..record.len() as usize))?;
+    Some((record, data))
 }

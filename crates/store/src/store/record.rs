@@ -3,14 +3,13 @@
 //! ```text
 //! segment   header, then records without gaps, up to 256 MiB; blocks/000001.pack and so on
 //! header    two equal halves of 32 bytes, so that one damaged sector does not lose the salt:
-//!            0  8  "cairnpk" and the format number, 1
+//!            0  8  "cairnpk" and the format number: 2, or 1 of packs begun before there were notes
 //!            8  4  segment number          12  4  flags: 1 emptied, 2 holds tombstones
-//!           16  8  salt, random            24  4  zero
-//!           28  4  CRC-32 of the 28 bytes before
+//!           16  8  salt, random   24  4  zero     28  4  CRC-32 of the 28 bytes before
 //! record     0  4  "cRec"
-//!            4  1  kind: 1 block, 2 tombstone (deleted), 3 footer, 4 void (torn, skipped)
+//!            4  1  kind: 1 block, 2 tombstone (deleted), 3 footer, 4 void (torn), 5 note
 //!            5  1  length of the multihash, 2 to 139
-//!            6  2  flags: zero; a reader refuses data under flags that it does not know
+//!            6  2  flags: 0 the data is the block, 1 a zstd frame of it, 2 a reference to it
 //!            8  4  length of the data that follows, at most 2 MiB
 //!           12  4  length of the block; of a tombstone carried on, the pack it is from
 //!           16  4  CRC-32 of salt, segment number, record offset, the 16 bytes before, multihash
@@ -24,6 +23,7 @@
 //! of the outer one, and a misdirected write is noticed.
 //! Not here: files (`segment.rs`), walking records (`scan.rs`).
 
+use super::encoding::Payload;
 use cairn_block::BLOCK_LEN_MAX;
 use cairn_hash::{Multihash, varint::VARINT_LEN_MAX};
 
@@ -47,8 +47,8 @@ pub(crate) const RECORD_HEADER_LEN_MAX: usize = RECORD_PREFIX_LEN + HASH_LEN_MAX
 /// Longest record of a block.
 pub(crate) const BLOCK_RECORD_LEN_MAX: u64 = (RECORD_HEADER_LEN_MAX + BLOCK_LEN_MAX) as u64;
 
-/// Format number of segments, the last byte of their magic.
-pub(crate) const SEGMENT_FORMAT: u8 = 1;
+/// Format number of segments, the last byte of their magic; those of 1 are read as well.
+pub(crate) const SEGMENT_FORMAT: u8 = 2;
 
 /// First bytes of every record; what a search for the next one after damage looks for.
 pub(crate) const RECORD_MAGIC: [u8; 4] = *b"cRec";
@@ -148,7 +148,11 @@ pub(crate) enum RecordKind {
     Tombstone,
     /// Part of what lies in the pack (`footer.rs`).
     Footer,
-    /// Something that this version does not know, or what was torn; skipped.
+    /// What a crash cut short; skipped.
+    Void,
+    /// A change of the metadata, see `note.rs`.
+    Note,
+    /// Something that this version does not know; skipped.
     Unknown,
 }
 
@@ -158,17 +162,21 @@ impl RecordKind {
             1 => Self::Block,
             2 => Self::Tombstone,
             3 => Self::Footer,
+            4 => Self::Void,
+            5 => Self::Note,
             _ => Self::Unknown,
         }
     }
 
-    /// The byte that says so; that of a torn record for what is not known.
+    /// The byte that says so; none that means anything for what is not known.
     pub(crate) fn code(self) -> u8 {
         match self {
             Self::Block => 1,
             Self::Tombstone => 2,
             Self::Footer => 3,
-            Self::Unknown => 4,
+            Self::Void => 4,
+            Self::Note => 5,
+            Self::Unknown => 0,
         }
     }
 }
@@ -204,7 +212,7 @@ impl Record {
         u64::from(self.header_len) + u64::from(self.data_len)
     }
 
-    /// Bytes of a block's record.
+    /// Bytes of a record with data.
     pub(crate) fn len_for(hash: &Multihash, data_len: usize) -> u64 {
         (RECORD_PREFIX_LEN + hash.encoded_len() + data_len) as u64
     }
@@ -217,7 +225,19 @@ impl Record {
         (hash, data_len): (&Multihash, u32),
         out: &mut Vec<u8>,
     ) -> usize {
-        Self::lay(segment, offset, kind, (hash, [data_len; 2]), out)
+        Self::lay(segment, offset, (kind, 0, hash), [data_len; 2], out)
+    }
+
+    /// Appends the header of a block's record, likewise.
+    pub(super) fn encode_block(
+        segment: SegmentId,
+        offset: u64,
+        hash: &Multihash,
+        payload: Payload<'_>,
+        out: &mut Vec<u8>,
+    ) -> usize {
+        let lens = [payload.data.len() as u32, payload.block_len];
+        Self::lay(segment, offset, (RecordKind::Block, payload.flags, hash), lens, out)
     }
 
     /// Appends a tombstone to `out`, for `offset`.
@@ -228,7 +248,7 @@ impl Record {
         out: &mut Vec<u8>,
     ) {
         let lens = [0, tombstone.before.unwrap_or_default()];
-        Self::lay(segment, offset, RecordKind::Tombstone, (&tombstone.hash, lens), out);
+        Self::lay(segment, offset, (RecordKind::Tombstone, 0, &tombstone.hash), lens, out);
     }
 
     /// What the record deletes, if it is a tombstone.
@@ -240,13 +260,14 @@ impl Record {
     fn lay(
         segment: SegmentId,
         offset: u64,
-        kind: RecordKind,
-        (hash, lens): (&Multihash, [u32; 2]),
+        (kind, flags, hash): (RecordKind, u16, &Multihash),
+        lens: [u32; 2],
         out: &mut Vec<u8>,
     ) -> usize {
         let start = out.len();
         out.extend_from_slice(&RECORD_MAGIC);
-        out.extend_from_slice(&[kind.code(), hash.encoded_len() as u8, 0, 0]);
+        out.extend_from_slice(&[kind.code(), hash.encoded_len() as u8]);
+        out.extend_from_slice(&flags.to_le_bytes());
         for len in lens {
             out.extend_from_slice(&len.to_le_bytes());
         }

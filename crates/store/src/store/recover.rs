@@ -11,6 +11,7 @@
 
 use super::{
     Damage,
+    encoding::{DecodeError, Decoded},
     index::{Garbled, Index, Place, Position, State},
     record::{Record, RecordKind, SEGMENT_HEADER_LEN, SEGMENT_LEN_MAX, Tombstone},
     scan::{Item, Scan},
@@ -35,6 +36,8 @@ pub(super) struct Recovered {
     pub(super) index: Index,
     pub(super) writer: Writer,
     pub(super) damage: Vec<Damage>,
+    /// Whether the last process closed the store, and nothing has touched it since.
+    pub(super) clean: bool,
 }
 
 /// Opens the packs and their index.
@@ -54,7 +57,7 @@ pub(super) fn open(segments: &Segments, index_path: &Path) -> Result<Recovered, 
     if index.state() == State::Clean && end_is_at(segments, start, last)? {
         let last = open_last(segments, last)?;
         let writer = Writer::new(last, start.segment(), Vec::new());
-        return Ok(Recovered { index, writer, damage });
+        return Ok(Recovered { index, writer, damage, clean: true });
     }
     if index.forget_from(start, &emptied(segments, &numbers)?) == Err(Garbled) {
         warn!(path = %index_path.display(), "the index is damaged, reading the packs");
@@ -99,7 +102,7 @@ fn reopen(
     }
     damage.append(&mut replay.damage);
     let writer = Writer::new(last, last_number, unsynced);
-    Ok(Recovered { index: replay.index, writer, damage })
+    Ok(Recovered { index: replay.index, writer, damage, clean: false })
 }
 
 /// The index, with the position to read the packs from; `None` if it is of no use.
@@ -266,6 +269,8 @@ struct Replay<'a> {
     last_is_damaged: bool,
     /// Some of the pack being read was torn, so its footer says too much.
     is_torn: bool,
+    /// Whether a record of the pack being read was made void.
+    has_voided: bool,
     damage: Vec<Damage>,
 }
 
@@ -282,6 +287,7 @@ impl<'a> Replay<'a> {
             good_end: 0,
             last_is_damaged: false,
             is_torn: false,
+            has_voided: false,
             damage: Vec::new(),
         }
     }
@@ -344,6 +350,12 @@ impl<'a> Replay<'a> {
             }
         }
         self.index_batch(segment)?;
+        if std::mem::take(&mut self.has_voided) {
+            // Were the power to go once more, and with it the index, the next start would hash the
+            // last packs only, and take a record that is whole again in this one at its word.
+            let synced = segment.file.sync_data();
+            synced.map_err(|source| StoreError::io("sync", &segment.path, source))?;
+        }
         if is_last && number != self.end.segment() && self.good_end < end {
             self.cut(segment, end)?;
         }
@@ -384,7 +396,7 @@ impl<'a> Replay<'a> {
             return self.apply(position, &record);
         }
         let data = segment.read(offset + u64::from(record.header_len), record.data_len as usize)?;
-        self.batch_len += data.len();
+        self.batch_len += record.decoded_len();
         self.batch.push((position, record, data.into()));
         if self.batch_len >= VERIFY_LEN_MAX || self.batch.len() >= VERIFY_COUNT_MAX {
             self.index_batch(segment)?;
@@ -396,21 +408,28 @@ impl<'a> Replay<'a> {
     fn index_batch(&mut self, segment: &Segment) -> Result<(), StoreError> {
         let batch = std::mem::take(&mut self.batch);
         self.batch_len = 0;
-        let blocks = batch.iter().filter(|(_, record, _)| can_be_hashed(record));
-        let named = |(_, record, data): &(Position, Record, Bytes)| {
-            (Cid::v1(codec::RAW, record.hash.clone()), data.clone())
+        let proofs: Vec<_> =
+            batch.iter().map(|(_, record, data)| proof(record, data.clone())).collect();
+        let named = |((_, record, _), proof): (&(Position, Record, Bytes), &Proof)| {
+            let Proof::Hash(bytes) = proof else { return None };
+            Some((Cid::v1(codec::RAW, record.hash.clone()), bytes.clone()))
         };
-        let mut verified = Block::verify_many(blocks.map(named).collect()).into_iter();
-        for (position, record, data) in &batch {
-            let torn = data.len() < record.data_len as usize
-                || can_be_hashed(record)
-                    && matches!(verified.next(), Some(Err(BlockError::Corrupt { .. })))
-                || record.kind == RecordKind::Footer && self.is_torn;
-            if torn {
+        let blocks = batch.iter().zip(&proofs).filter_map(named).collect();
+        let mut verified = Block::verify_many(blocks).into_iter();
+        for ((position, record, _), proof) in batch.iter().zip(&proofs) {
+            let is_torn = match proof {
+                Proof::Hash(_) => {
+                    matches!(verified.next(), Some(Err(BlockError::Corrupt { .. })))
+                }
+                Proof::Torn => true,
+                Proof::Nothing => record.kind == RecordKind::Footer && self.is_torn,
+            };
+            if is_torn {
                 self.is_torn = true;
                 let (path, offset) = (segment.path.display(), position.offset());
-                info!(%path, offset, "dropping a block that was cut short by a crash");
+                info!(%path, offset, "dropping a record that was cut short by a crash");
                 void(segment, offset, record)?;
+                self.has_voided = true;
             } else {
                 self.apply(*position, record)?;
             }
@@ -429,7 +448,11 @@ impl<'a> Replay<'a> {
                 let place = Place::new(position.segment(), position.offset(), record.len());
                 self.insert(&record.hash, place)
             }
-            RecordKind::Tombstone | RecordKind::Footer | RecordKind::Unknown => Ok(()),
+            RecordKind::Tombstone
+            | RecordKind::Footer
+            | RecordKind::Void
+            | RecordKind::Note
+            | RecordKind::Unknown => Ok(()),
         }
     }
 
@@ -490,14 +513,35 @@ impl<'a> Replay<'a> {
 fn void(segment: &Segment, offset: u64, record: &Record) -> Result<(), StoreError> {
     let mut header = Vec::new();
     let named = (&record.hash, record.data_len);
-    Record::encode(segment.id, offset, RecordKind::Unknown, named, &mut header);
+    Record::encode(segment.id, offset, RecordKind::Void, named, &mut header);
     let written = segment.file.write_all_at(&header, offset);
     written.map_err(|source| StoreError::io("write", &segment.path, source))
 }
 
-/// Whether the record holds a block's own bytes.
-fn can_be_hashed(record: &Record) -> bool {
-    record.kind == RecordKind::Block && record.flags == 0
+/// What tells whether a record's data is whole.
+enum Proof {
+    /// The hash of these bytes.
+    Hash(Bytes),
+    /// It is not, whatever it was.
+    Torn,
+    /// Nothing more: it holds no block, has a checksum of its own, or a newer version wrote it.
+    Nothing,
+}
+
+fn proof(record: &Record, data: Bytes) -> Proof {
+    if data.len() < record.data_len as usize {
+        return Proof::Torn;
+    }
+    match record.kind {
+        RecordKind::Block => {}
+        RecordKind::Note if record.flags == 0 => return Proof::Hash(data),
+        _ => return Proof::Nothing,
+    }
+    match record.decode_data(data) {
+        Ok(Decoded::Bytes(bytes)) => Proof::Hash(bytes),
+        Err(DecodeError::Corrupt) => Proof::Torn,
+        Ok(Decoded::Reference(_)) | Err(DecodeError::Unknown) => Proof::Nothing,
+    }
 }
 
 const _: () = assert!(SEGMENT_LEN_MAX < u32::MAX as u64);

@@ -14,6 +14,7 @@ mod lost;
 
 use super::{
     Fault, Inner,
+    encoding::{DecodeError, Decoded},
     index::{Entry, Found, Index, Place},
     record::{BLOCK_RECORD_LEN_MAX, RECORD_HEADER_LEN_MAX, RECORD_MAGIC, Record, RecordKind},
     segment::{Opened, Segment},
@@ -130,7 +131,7 @@ struct Walk {
 /// A block that counts, as it was read.
 struct Read {
     found: Found,
-    hash: Multihash,
+    record: Record,
     data: Bytes,
 }
 
@@ -310,27 +311,64 @@ impl Inner {
 
     /// Hashes blocks and notes which are whole.
     fn hash(&self, walk: &Walk, reads: Vec<Read>, step: &mut ScrubStep) -> Result<(), StoreError> {
-        let named = |read: &Read| (Cid::v1(codec::RAW, read.hash.clone()), read.data.clone());
-        let verified = Block::verify_many(reads.iter().map(named).collect());
-        let index = self.index();
-        for (read, answer) in reads.into_iter().zip(verified) {
-            let place = read.found.place;
+        let mut group = Vec::new();
+        let mut group_len = 0;
+        for Read { found, record, data } in reads {
+            group_len += record.decoded_len();
+            match record.decode_data(data) {
+                Ok(Decoded::Bytes(data)) => group.push((found, record.hash, data)),
+                // What it refers to is not the store's to keep whole.
+                Ok(Decoded::Reference(_)) => self.forget_corrupt(found.place),
+                Err(DecodeError::Corrupt) => {
+                    self.found_corrupt(walk, (found, record.hash), step)?;
+                }
+                // What a newer version wrote is that version's to check.
+                Err(DecodeError::Unknown) => {}
+            }
+            if group_len as u64 >= WINDOW_LEN {
+                self.hash_group(walk, std::mem::take(&mut group), step)?;
+                group_len = 0;
+            }
+        }
+        self.hash_group(walk, group, step)
+    }
+
+    fn hash_group(
+        &self,
+        walk: &Walk,
+        group: Vec<(Found, Multihash, Bytes)>,
+        step: &mut ScrubStep,
+    ) -> Result<(), StoreError> {
+        let named = |(_, hash, data): &(Found, Multihash, Bytes)| {
+            (Cid::v1(codec::RAW, hash.clone()), data.clone())
+        };
+        let verified = Block::verify_many(group.iter().map(named).collect());
+        for ((found, hash, _), answer) in group.into_iter().zip(verified) {
             match answer {
                 Ok(_) => {
-                    index.note_verified(read.found);
-                    self.forget_corrupt(place);
+                    self.index().note_verified(found);
+                    self.forget_corrupt(found.place);
                 }
-                Err(BlockError::Corrupt { .. }) => {
-                    let lost = Entry { fingerprint: index.fingerprint(&read.hash), place };
-                    // It may have been moved or deleted while it was read.
-                    if self.with_index(|index| Ok(lost.found(index)?.is_some()))? {
-                        self.note_corrupt(place, &read.hash);
-                        step.corrupt.push(walk.corrupt(lost, read.hash));
-                    }
-                }
+                Err(BlockError::Corrupt { .. }) => self.found_corrupt(walk, (found, hash), step)?,
                 // A hash function that is not known here says nothing about the bytes.
                 Err(_) => {}
             }
+        }
+        Ok(())
+    }
+
+    fn found_corrupt(
+        &self,
+        walk: &Walk,
+        (found, hash): (Found, Multihash),
+        step: &mut ScrubStep,
+    ) -> Result<(), StoreError> {
+        let place = found.place;
+        let lost = Entry { fingerprint: self.index().fingerprint(&hash), place };
+        // It may have been moved or deleted while it was read.
+        if self.with_index(|index| Ok(lost.found(index)?.is_some()))? {
+            self.note_corrupt(place, &hash);
+            step.corrupt.push(walk.corrupt(lost, hash));
         }
         Ok(())
     }
@@ -409,13 +447,13 @@ fn counting(
 ) -> Result<Vec<Read>, Fault> {
     let mut reads = Vec::with_capacity(records.len());
     for (offset, record, data) in records {
-        if record.kind != RecordKind::Block || record.flags != 0 {
+        if record.kind != RecordKind::Block {
             continue;
         }
         let place = Place::new(walk.segment.id.number, *offset, record.len());
         let lost = Entry { fingerprint: index.fingerprint(&record.hash), place };
         if let Some(found) = lost.found(index)? {
-            reads.push(Read { found, hash: record.hash.clone(), data: data.clone() });
+            reads.push(Read { found, record: record.clone(), data: data.clone() });
         }
     }
     Ok(reads)

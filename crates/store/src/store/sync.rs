@@ -123,6 +123,7 @@ impl Inner {
         let writer = self.writer();
         if Arc::ptr_eq(&index, &self.index()) {
             index.set_checkpoint(durable, segment.id.salt);
+            self.notes.write_down(&index, durable);
         }
         drop(writer);
     }
@@ -146,6 +147,7 @@ impl Inner {
         {
             index.sync()?;
             index.set_checkpoint(writer.position(), salt);
+            self.notes.write_down(&index, writer.position());
             index.set_state(State::Clean);
             index.sync()?;
             writer.note_clean();
@@ -155,7 +157,7 @@ impl Inner {
 }
 
 /// About how many bytes of packs lie between two positions.
-fn distance(from: Position, to: Position, pack_len: u64) -> u64 {
+pub(super) fn distance(from: Position, to: Position, pack_len: u64) -> u64 {
     let at = |position: Position| u64::from(position.segment()) * pack_len + position.offset();
     at(to).saturating_sub(at(from).max(pack_len))
 }

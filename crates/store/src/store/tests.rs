@@ -2,7 +2,9 @@
 
 mod crash;
 mod damage;
+mod encoding;
 mod footer;
+mod reference;
 mod scrub;
 
 use super::Store;

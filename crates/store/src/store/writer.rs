@@ -10,7 +10,9 @@
 
 use super::{
     Fault, Inner,
+    encoding::{Decoded, Payload, REFERENCE},
     footer::Ledger,
+    form::{Form, Outside},
     index::{Fingerprint, Found, Index, Place, Position, State},
     read::Located,
     record::{
@@ -50,6 +52,9 @@ pub(super) struct Writer {
     unsynced: Vec<Arc<Segment>>,
     names_synced_to: u32,
     written: u64,
+    /// Up to where everything is synced, and what was written then; `None` before the first sync
+    /// after a crash.
+    synced: Option<(Position, u64)>,
     sync_started: u64,
     /// Whether the index file says on disk that it is being written to.
     noted_dirty: bool,
@@ -99,7 +104,7 @@ impl Writer {
     ) -> Self {
         let written = u64::from(!unsynced.is_empty());
         let (segment, end) = last.map_or((None, 0), |(segment, end)| (Some(segment), end));
-        Self {
+        let mut writer = Self {
             segment,
             end,
             ledger: Ledger::new(end),
@@ -108,7 +113,14 @@ impl Writer {
             written,
             sync_started: end,
             ..Self::default()
-        }
+        };
+        writer.synced = (written == 0).then(|| (writer.position(), written));
+        writer
+    }
+
+    /// Up to where everything is synced, and how many bytes were written since.
+    pub(super) fn since_sync(&self) -> Option<(Position, u64)> {
+        self.synced.map(|(position, ticket)| (position, self.written - ticket))
     }
 
     pub(super) fn written(&self) -> u64 {
@@ -163,6 +175,7 @@ impl Writer {
         let current = pending.position.segment();
         self.unsynced.retain(|segment| !all && segment.id.number >= current);
         self.names_synced_to = self.names_synced_to.max(pending.names.unwrap_or_default());
+        self.synced = Some((pending.position, pending.ticket));
     }
 
     /// Before the first write: notes on disk that the index may get ahead of its checkpoint.
@@ -188,20 +201,25 @@ impl Writer {
 }
 
 impl Inner {
-    pub(super) fn append(&self, blocks: &[Block]) -> Result<(), StoreError> {
+    pub(super) fn append(
+        &self,
+        blocks: &[Block],
+        outside: Option<Outside<'_>>,
+    ) -> Result<(), StoreError> {
         let large = blocks.iter().find(|block| block.data().len() > BLOCK_LEN_MAX);
         if let Some(block) = large {
             let (cid, len) = (block.cid().clone(), block.data().len());
             return Err(BlockError::TooLarge { cid, len }.into());
         }
+        let forms = self.forms(blocks, outside);
         let mut writer = self.writer();
         self.writable()?;
         let index = self.index_with_room(&writer, blocks.len() as u64)?;
-        match self.append_with(&index, &mut writer, blocks) {
+        match self.append_with(&index, &mut writer, (blocks, &forms)) {
             Err(Fault::Garbled) => {
                 self.rebuild_index(&writer)?;
                 let index = self.index_with_room(&writer, blocks.len() as u64)?;
-                let again = self.append_with(&index, &mut writer, blocks);
+                let again = self.append_with(&index, &mut writer, (blocks, &forms));
                 self.settle(again)
             }
             answer => self.settle(answer),
@@ -212,19 +230,20 @@ impl Inner {
         &self,
         index: &Index,
         writer: &mut Writer,
-        blocks: &[Block],
+        (blocks, forms): (&[Block], &[Form]),
     ) -> Result<(), Fault> {
         let mut batch = Batch::default();
         let mut seen = HashSet::with_capacity(blocks.len());
-        for block in blocks {
+        for (at, block) in blocks.iter().enumerate() {
             let hash = block.cid().multihash();
             if block.cid().inlined().is_some() || !seen.insert(hash) {
                 continue;
             }
+            let form = forms.get(at).unwrap_or(&Form::Plain);
             let then = match self.locate(index, hash)? {
                 Located::Absent => Then::Insert(index.fingerprint(hash)),
                 Located::Here { found, record, segment } => {
-                    if self.is_whole(index, (found, &record, &segment), block) {
+                    if self.is_good_enough(index, (found, &record, &segment), (block, form)) {
                         index.touch(found.slot);
                         continue;
                     }
@@ -232,7 +251,7 @@ impl Inner {
                 }
                 Located::Broken { found } | Located::Stale { found } => Then::Replace(found),
             };
-            self.lay(index, writer, &mut batch, (hash, block.data(), then))?;
+            self.lay(index, writer, &mut batch, (hash, form.payload(block), then))?;
         }
         self.write(index, writer, &mut batch)
     }
@@ -270,6 +289,31 @@ impl Inner {
         Ok(true)
     }
 
+    /// Whether what is there will do. Bytes are better than any reference, the newest reference
+    /// better than an older one.
+    fn is_good_enough(
+        &self,
+        index: &Index,
+        (found, record, segment): (Found, &Record, &Segment),
+        (block, form): (&Block, &Form),
+    ) -> bool {
+        if record.flags != REFERENCE {
+            return self.is_whole(index, (found, record, segment), block);
+        }
+        if self.is_corrupt(found.place) {
+            return false;
+        }
+        match form {
+            Form::AsItIs => true,
+            Form::Reference(description) => {
+                let offset = found.place.offset() + u64::from(record.header_len);
+                let data = segment.read(offset, record.data_len as usize);
+                data.is_ok_and(|data| data == *description)
+            }
+            Form::Plain | Form::Frame(_) => false,
+        }
+    }
+
     /// Whether the copy that is there can be relied on: a caller is told that the block is kept,
     /// which rot must not make untrue. What was not hashed since the start is compared.
     fn is_whole(
@@ -281,12 +325,14 @@ impl Inner {
         if self.is_corrupt(found.place) {
             return false;
         }
-        if index.is_verified(found) || record.flags != 0 {
+        if index.is_verified(found) {
             return true;
         }
         let offset = found.place.offset() + u64::from(record.header_len);
         let data = segment.read(offset, record.data_len as usize);
-        let same = data.is_ok_and(|data| data == block.data()[..]);
+        // What this version cannot read is replaced by what it can.
+        let kept = data.ok().and_then(|data| record.decode_data(data.into()).ok());
+        let same = matches!(kept, Some(Decoded::Bytes(kept)) if kept == block.data());
         if same {
             index.note_verified(found);
         }
@@ -331,17 +377,39 @@ impl Inner {
         Ok(self.write_parts(writer, (&[IoSlice::new(&headers)], len), &headers)?)
     }
 
+    /// Writes the record of a note; `make` is asked for its bytes when its place is known, and
+    /// they must be `len` long. Returns the place.
+    pub(super) fn append_note_record(
+        &self,
+        writer: &mut Writer,
+        len: usize,
+        make: impl FnOnce(&Writer) -> Vec<u8>,
+    ) -> Result<Position, StoreError> {
+        let index = self.index();
+        let record_len = Record::len_for(&Multihash::sha2_256([0; 32]), len);
+        let room = self.room_for(&index, writer, &mut Batch::default(), record_len);
+        let segment = self.settle(room)?;
+        let bytes = make(writer);
+        let (hash, position) = (Multihash::sha2_256(cairn_hash::sha256(&bytes)), writer.position());
+        let mut header = Vec::new();
+        let of = (&hash, bytes.len() as u32);
+        Record::encode(segment.id, position.offset(), RecordKind::Note, of, &mut header);
+        let parts = [IoSlice::new(&header), IoSlice::new(&bytes)];
+        self.write_parts(writer, (&parts, record_len), &header)?;
+        Ok(position)
+    }
+
     /// Writes copies of records, of which the index is not told; returns where each went.
     pub(super) fn append_copies(
         &self,
         index: &Index,
         writer: &mut Writer,
-        copies: &[(&Multihash, &[u8])],
+        copies: &[(&Multihash, Payload<'_>)],
     ) -> Result<Vec<Place>, Fault> {
         let mut places = Vec::with_capacity(copies.len());
         let mut batch = Batch::default();
-        for &(hash, data) in copies {
-            places.push(self.lay(index, writer, &mut batch, (hash, data, Then::Nothing))?);
+        for &(hash, payload) in copies {
+            places.push(self.lay(index, writer, &mut batch, (hash, payload, Then::Nothing))?);
         }
         self.write(index, writer, &mut batch)?;
         Ok(places)
@@ -353,15 +421,15 @@ impl Inner {
         index: &Index,
         writer: &mut Writer,
         batch: &mut Batch<'a>,
-        (hash, data, then): (&Multihash, &'a [u8], Then),
+        (hash, payload, then): (&Multihash, Payload<'a>, Then),
     ) -> Result<Place, Fault> {
-        let len = Record::len_for(hash, data.len());
+        let len = Record::len_for(hash, payload.data.len());
         let segment = self.room_for(index, writer, batch, len)?;
         let offset = writer.end + batch.len;
         let place = Place::new(segment.id.number, offset, len);
-        let (kind, of) = (RecordKind::Block, (hash, data.len() as u32));
-        let header_len = Record::encode(segment.id, offset, kind, of, &mut batch.headers);
-        batch.records.push(Laid { header_len, data, place, then });
+        let headers = &mut batch.headers;
+        let header_len = Record::encode_block(segment.id, offset, hash, payload, headers);
+        batch.records.push(Laid { header_len, data: payload.data, place, then });
         batch.len += len;
         Ok(place)
     }

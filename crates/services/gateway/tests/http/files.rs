@@ -233,6 +233,9 @@ async fn documents_of_other_codecs_have_their_own_type() {
     assert_eq!(answer.header("content-type"), "application/vnd.ipld.dag-cbor");
     assert!(answer.header("content-disposition").starts_with("attachment; "));
     assert_eq!(site.get(&format!("/ipfs/{cbor}?format=dag-json")).await.status, 406);
+    assert_eq!(site.get(&format!("/ipfs/{cbor}/inside/it")).await.status, 404);
+    // {"inside": {"it": 1}}
+    let cbor = site.block(codec::DAG_CBOR, b"\xa1\x66inside\xa1\x62it\x01").await;
     assert_eq!(site.get(&format!("/ipfs/{cbor}/inside/it")).await.status, 501);
 }
 

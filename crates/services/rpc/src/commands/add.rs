@@ -23,8 +23,11 @@ pub(crate) const COMMAND: Command = Command {
     path: "add",
     tagline: "Add files and directories",
     help: "Prints the CID of everything added. What was added is on disk and pinned when the last\n\
-           line is there. The defaults of what decides CIDs are in the configuration, Import.*.",
-    arguments: &[Argument::file("path", "Files and directories; - is standard input").many()],
+           line is there. The defaults of what decides CIDs are in the configuration, Import.*.\n\n\
+           Chunkers: size-N (bytes); rabin, rabin-AVG, rabin-MIN-AVG-MAX and buzhash cut by content\n\
+           where Kubo does; fastcdc, fastcdc-AVG, fastcdc-MIN-AVG-MAX cut by content into more even\n\
+           lengths, which finds more of what two versions share.",
+    arguments: &[Argument::file("path", "Files, directories, URLs; - is standard input").many()],
     options: &[
         Opt::flag("recursive", "Take directories with everything in them").or(&["r"]),
         Opt::flag("dereference-args", "Follow symlinks given as arguments (deprecated)"),
@@ -46,15 +49,19 @@ pub(crate) const COMMAND: Command = Command {
         Opt::int("cid-version", "Version of the CIDs; 1 means raw leaves, too (Import.CidVersion)"),
         Opt::text("hash", "Hash function; others than sha2-256 mean CIDv1 (Import.HashFunction)"),
         Opt::flag("raw-leaves", "Leaves without wrapper (Import.UnixFSRawLeaves)"),
-        Opt::text("chunker", "How to cut files: size-BYTES (Import.UnixFSChunker)").or(&["s"]),
-        Opt::flag("trickle", "Not supported yet: the trickle layout").or(&["t"]),
+        Opt::text("chunker", "How to cut files: size-N, rabin, buzhash, fastcdc (see above)")
+            .or(&["s"]),
+        Opt::flag("trickle", "Join leaves so that the first are near to the root").or(&["t"]),
         Opt::int("max-file-links", "Most children of a file's node"),
         Opt::int("max-directory-links", "Most entries of a plain directory"),
         Opt::int("max-hamt-fanout", "Width of a sharded directory's nodes"),
         Opt::flag("inline", "Put small blocks into their CIDs"),
         Opt::int("inline-limit", "What is small, in bytes").default("32"),
-        Opt::flag("nocopy", "Not supported yet: refer to files instead of copying them"),
-        Opt::flag("fscache", "Not supported yet: look for blocks in referred files"),
+        Opt::flag(
+            "nocopy",
+            "Refer to files instead of copying them (Experimental.FilestoreEnabled)",
+        ),
+        Opt::flag("fscache", "Do not keep bytes of blocks that are referred to already"),
         Opt::flag("preserve-mode", "Keep permissions"),
         Opt::flag("preserve-mtime", "Keep times of last change"),
         Opt::uint("mode", "Permissions for everything, such as 0644"),

@@ -28,13 +28,17 @@ pub(super) const COMMAND: Command = Command {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Answer {
-    /// A path that is only a CID.
+    /// A path of a CID, and what is left inside its block.
     pub path: String,
 }
 
 async fn run(call: Call) -> Result<(), RpcError> {
     let name = call.request.first()?;
-    let cid = call.resolve_cid(name).await?;
-    let path = format!("/ipfs/{}", call.request.cid_text()?.of(&cid));
+    let (cid, inside) = call.resolve_place(name).await?;
+    let mut path = format!("/ipfs/{}", call.request.cid_text()?.of(&cid));
+    for segment in &inside {
+        path.push('/');
+        path.push_str(segment);
+    }
     call.out.once(&Answer { path }).await
 }

@@ -130,7 +130,8 @@ impl Entries {
                 }
             };
             let mtime = head.mtime.map(|(secs, nanos)| Mtime { secs, nanos });
-            return Ok(Some(AddEntry { path: head.path, kind, mode: head.mode, mtime, len: None }));
+            let (mode, origin) = (head.mode, head.origin);
+            return Ok(Some(AddEntry { path: head.path, kind, mode, mtime, len: None, origin }));
         }
     }
 }

@@ -84,6 +84,8 @@ pub(super) struct PartHead {
     pub mode: Option<u32>,
     /// Seconds and nanoseconds of the last change, if they were sent.
     pub mtime: Option<(i64, u32)>,
+    /// The absolute path or the URL that the content came from, if it was sent.
+    pub origin: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -286,10 +288,12 @@ impl<R: Read> Multipart<R> {
         let mut left = PART_HEAD_LEN_MAX;
         let mut disposition = String::new();
         let mut content_type = String::new();
+        let mut origin = None;
         loop {
             let line = self.read_line(left)?;
             if line.is_empty() {
-                return head_of(&disposition, &content_type);
+                let head = head_of(&disposition, &content_type)?;
+                return Ok(PartHead { origin, ..head });
             }
             left = left.saturating_sub(line.len() + 2);
             let line = String::from_utf8(line)
@@ -300,6 +304,13 @@ impl<R: Read> Multipart<R> {
             match name.trim().to_ascii_lowercase().as_str() {
                 "content-disposition" => value.trim().clone_into(&mut disposition),
                 "content-type" => value.trim().clone_into(&mut content_type),
+                "abspath-encoded" => {
+                    let reason = "an encoded path is broken";
+                    let text = decode(value.trim(), true);
+                    origin = Some(text.ok_or(MultipartError::Head { reason })?);
+                }
+                // What older clients send.
+                "abspath" if origin.is_none() => origin = Some(value.trim().to_owned()),
                 _ => {}
             }
         }
@@ -361,7 +372,7 @@ fn head_of(disposition: &str, content_type: &str) -> Result<PartHead, MultipartE
         let name = parameter(parameters, "filename").unwrap_or_default();
         decode(&name, true).unwrap_or(name)
     };
-    Ok(PartHead { path: clean(&name)?, kind, mode, mtime })
+    Ok(PartHead { path: clean(&name)?, kind, mode, mtime, origin: None })
 }
 
 /// Reads `mode=0644&mtime=1&mtime-nsecs=2`, the query in a field's name.

@@ -310,3 +310,21 @@ async fn the_repository_is_verified_and_scrubbed() {
     assert_eq!(stopped.values[0]["State"], "finished");
     assert!(fixture.call("repo scrub", "rate=fast").await.is_err());
 }
+
+#[tokio::test]
+async fn text_goes_from_base_to_base() {
+    let fixture = Fixture::new().await;
+    let file = |text: &'static str| Some(entries(vec![AddEntry::file("", text.as_bytes())]));
+    let told = fixture.call_with("multibase encode", "b=base16", file("hello\n")).await.unwrap();
+    assert_eq!(told.bytes, b"f68656c6c6f0a");
+    let told = fixture.call_with("multibase encode", "", file("hello")).await.unwrap();
+    assert_eq!(told.bytes, b"uaGVsbG8");
+    let told = fixture.call_with("multibase decode", "", file("f68656c6c6f\n")).await.unwrap();
+    assert_eq!(told.bytes, b"hello");
+    let told = fixture.call_with("multibase transcode", "b=z", file("uaGVsbG8")).await.unwrap();
+    assert_eq!(told.bytes, b"zCn8eVZg");
+    let list = fixture.call("multibase list", "").await.unwrap();
+    assert!(list.text.out.contains("base32hexpad\n"), "{}", list.text.out);
+    let error = fixture.call_with("multibase decode", "", file("no")).await.unwrap_err();
+    assert_eq!(error.fault(), Fault::Request);
+}

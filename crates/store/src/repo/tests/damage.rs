@@ -47,7 +47,9 @@ fn made() -> Whole {
     vfs.create_dir(Path::new("/home"), false).unwrap();
     let shared: Arc<dyn Vfs> = Arc::new(vfs.clone());
     Repo::init(&shared, root(), &config()).unwrap();
-    let repo = Repo::open(shared, root(), OpenOptions::default()).unwrap();
+    // What the packs alone have may go with them.
+    let options = OpenOptions { note_count_max: 1, ..OpenOptions::default() };
+    let repo = Repo::open(shared, root(), options).unwrap();
     let (blocks, pins): (Vec<Block>, _) = ((0..BLOCK_COUNT).map(block).collect(), pins());
     repo.store().append(&blocks).unwrap();
     repo.store().flush().unwrap();

@@ -4,8 +4,9 @@
 //! its data goes back to the file system at once if it is long enough for that; the rest waits
 //! until the pack is worth copying from.
 //!
-//! Invariant: space is given back only after the tombstones are durable, and readers believe
-//! what they read only if the entry is still there after they read it (`read.rs`).
+//! Invariant: space is given back only after the tombstones are durable and the notes settled,
+//! and readers believe what they read only if the entry is still there after they read it
+//! (`read.rs`).
 //! Not here: which packs (`plan.rs`).
 
 use super::{CHUNK_COUNT, SweepObserver, Swept, headers::Headers};
@@ -57,7 +58,7 @@ pub(super) fn run(
     if holes.is_empty() {
         return Ok(());
     }
-    inner.flush()?;
+    inner.settle_notes()?;
     for (offset, len) in holes {
         let punched = segment.file.punch(offset, len);
         if punched.map_err(|source| StoreError::io("shrink", &segment.path, source))? {

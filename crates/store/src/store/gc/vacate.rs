@@ -3,7 +3,7 @@
 //! Invariants: an entry moves to a copy that is durable; between the first copy and the moving
 //! there is no checkpoint, since one would be after the copies and before the index has them. The
 //! pack is emptied only when no entry points into it, and its tombstones are carried on while
-//! packs before it may hold what they deleted.
+//! packs before it may hold what they deleted, and its notes are settled.
 //! Not here: which packs (`plan.rs`).
 
 use super::{CHUNK_COUNT, SweepObserver, Swept, headers::Headers};
@@ -11,6 +11,7 @@ use crate::{
     StoreError,
     store::{
         Inner,
+        encoding::Payload,
         index::{Entry, Place},
         record::{Record, RecordKind, SEGMENT_HEADER_LEN, Tombstone},
         scan::{Item, Scan},
@@ -19,7 +20,6 @@ use crate::{
     },
 };
 use bytes::Bytes;
-use cairn_block::Multihash;
 use std::sync::{Arc, PoisonError};
 
 /// Bytes of live records that are copied under one hold of the writer lock.
@@ -34,6 +34,14 @@ struct Live {
     entry: Entry,
     record: Record,
     bytes: Bytes,
+}
+
+impl Live {
+    /// The data as it is: how a block is kept does not matter here, and may not even be known.
+    fn payload(&self) -> Payload<'_> {
+        let Record { flags, block_len, .. } = self.record;
+        Payload { flags, block_len, data: &self.bytes }
+    }
 }
 
 /// An entry and where its record was copied to.
@@ -166,9 +174,7 @@ fn read(segment: &Arc<Segment>, entries: &[Entry]) -> Result<Vec<Live>, StoreErr
             let rest = bytes.get(start..).unwrap_or_default();
             let record = Record::decode(segment.id, entry.place.offset(), rest);
             let whole = record.filter(|record| {
-                record.kind == RecordKind::Block
-                    && record.flags == 0
-                    && record.len() <= rest.len() as u64
+                record.kind == RecordKind::Block && record.len() <= rest.len() as u64
             });
             if let Some(record) = whole {
                 let data = start + record.header_len as usize..start + record.len() as usize;
@@ -189,8 +195,7 @@ fn copy(inner: &Inner, live: Vec<Live>, moves: &mut Vec<Move>) -> Result<(), Sto
             still.push(live);
         }
     }
-    let copies: Vec<(&Multihash, &[u8])> =
-        still.iter().map(|live| (&live.record.hash, &live.bytes[..])).collect();
+    let copies: Vec<_> = still.iter().map(|live| (&live.record.hash, live.payload())).collect();
     let index = inner.index();
     let places = inner.settle(inner.append_copies(&index, &mut writer, &copies))?;
     moves.extend(still.iter().zip(places).map(|(live, to)| Move { entry: live.entry, to }));
@@ -262,6 +267,8 @@ fn empty(inner: &Inner, segment: &Arc<Segment>, swept: &mut Swept) -> Result<(),
         return Ok(());
     }
     let len = segment.len()?.saturating_sub(SEGMENT_HEADER_LEN as u64);
+    // Notes may lie in it, or count its records.
+    inner.settle_notes()?;
     inner.segments.empty(segment)?;
     swept.freed_len += len;
     Ok(())

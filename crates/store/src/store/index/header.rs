@@ -2,7 +2,8 @@
 //!
 //! Two positions in the packs matter. *Durable*: everything before it has been synced, so needs
 //! no hashing after a crash. *Checkpoint*: the index file on disk has everything before it, so
-//! reading the packs from there brings it up to date; never after *durable*.
+//! reading the packs from there brings it up to date; never after *durable*. A third one says from
+//! where on the packs may hold notes that the metadata database lacks.
 //!
 //! Invariant: a header that does not check is no header, and the index is rebuilt.
 //! Not here: entries (`page.rs`), when the positions move (`sync.rs`).
@@ -26,6 +27,12 @@ pub(super) const LIVE: usize = 13;
 pub(super) const USED: usize = 14;
 const CUT: usize = 15;
 const DISTRUSTED: usize = 16;
+const NOTES: usize = 17;
+const NOTES_SEQUENCE: usize = 18;
+const NOTES_CHECK: usize = 19;
+
+/// Stands for a sequence number that is not known.
+const UNKNOWN: u64 = u64::MAX;
 
 /// A place between records: segment number and offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,6 +52,18 @@ impl Position {
 
     pub(crate) fn offset(self) -> u64 {
         self.0 & 0xffff_ffff
+    }
+}
+
+impl From<u64> for Position {
+    fn from(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+impl From<Position> for u64 {
+    fn from(position: Position) -> Self {
+        position.0
     }
 }
 
@@ -92,6 +111,9 @@ pub(super) fn copy(from: &[AtomicU64], to: &[AtomicU64], synced: bool) {
     to[DURABLE].store(word(DURABLE), Ordering::Relaxed);
     to[STATE].store(word(STATE), Ordering::Relaxed);
     to[CUT].store(word(CUT), Ordering::Relaxed);
+    for at in [NOTES, NOTES_SEQUENCE, NOTES_CHECK] {
+        to[at].store(word(at), Ordering::Relaxed);
+    }
 }
 
 fn set_checkpoint(words: &[AtomicU64], position: Position, salt: u64) {
@@ -136,6 +158,23 @@ impl Index {
     /// Up to where the packs count after a failed sync.
     pub(crate) fn cut(&self) -> Position {
         Position(self.map.words()[CUT].load(Ordering::Relaxed))
+    }
+
+    /// Up to where the notes in the packs are settled, and the last one's number if it is known;
+    /// `None` if nothing is known. The number counts only after a clean end.
+    pub(crate) fn notes(&self) -> Option<(Position, Option<u64>)> {
+        let word = |at: usize| self.map.words()[at].load(Ordering::Relaxed);
+        let (position, sequence) = (word(NOTES), word(NOTES_SEQUENCE));
+        let whole = word(NOTES_CHECK) == check(&[position, sequence]);
+        whole.then(|| (Position(position), (sequence != UNKNOWN).then_some(sequence)))
+    }
+
+    /// Remembers that the notes before `position` are settled.
+    pub(crate) fn set_notes(&self, position: Position, sequence: Option<u64>) {
+        let (words, sequence) = (self.map.words(), sequence.unwrap_or(UNKNOWN));
+        words[NOTES].store(position.0, Ordering::Relaxed);
+        words[NOTES_SEQUENCE].store(sequence, Ordering::Relaxed);
+        words[NOTES_CHECK].store(check(&[position.0, sequence]), Ordering::Relaxed);
     }
 
     /// Whether a sync of the table failed, so that pages of it may never reach the disk.

@@ -13,6 +13,7 @@ use crate::{
     StoreError,
     store::{
         Inner,
+        encoding::expand_unknown,
         index::{Entry, Place},
         record::{RECORD_PREFIX_LEN, Record},
         segment::{Opened, Segment},
@@ -164,15 +165,19 @@ fn salvage(
         let Some(data) = start.checked_add(len).and_then(|end| bytes.get(start..end)) else {
             continue;
         };
-        let hash = match &written {
-            Some(hash) => hash.clone(),
-            None => Multihash::sha2_256(cairn_hash::sha256(data)),
-        };
-        let block = Block::verify(Cid::v1(codec::RAW, hash.clone()), bytes.slice_ref(data));
-        if fits(&hash)
-            && let Ok(block) = block
-        {
-            return (Some(hash), Some(block));
+        let plain = bytes.slice_ref(data);
+        let expanded = expand_unknown(data);
+        for data in [Some(plain), expanded].into_iter().flatten() {
+            let hash = match &written {
+                Some(hash) => hash.clone(),
+                None => Multihash::sha2_256(cairn_hash::sha256(&data)),
+            };
+            let block = Block::verify(Cid::v1(codec::RAW, hash.clone()), data);
+            if fits(&hash)
+                && let Ok(block) = block
+            {
+                return (Some(hash), Some(block));
+            }
         }
     }
     (written, None)

@@ -195,13 +195,13 @@ fn a_pack_of_a_newer_format_is_refused() {
     let vfs = closed(&[block(1, 10)]);
     let mut bytes = read(&vfs, &pack(1));
     for half in bytes[..64].chunks_exact_mut(32) {
-        half[7] = 2;
+        half[7] = 3;
         let check = crc32fast::hash(&half[..28]);
         half[28..].copy_from_slice(&check.to_le_bytes());
     }
     write(&vfs, &pack(1), &bytes);
     let error = Store::open(Arc::new(vfs), root()).unwrap_err();
-    assert!(matches!(error, StoreError::Newer { found: 2, .. }), "{error}");
+    assert!(matches!(error, StoreError::Newer { found: 3, .. }), "{error}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::{
     commands::{cid::hashes, pin},
 };
 use cairn_chunk::ChunkSpec;
-use cairn_node::{AddOptions, Mtime};
+use cairn_node::{AddOptions, Layout, Mtime};
 
 /// Most bytes of an inlined block. Source: Kubo's `verifcid`.
 const INLINE_LEN_MAX: i64 = 128;
@@ -27,6 +27,9 @@ pub(super) fn options(request: &Request, defaults: AddOptions) -> Result<AddOpti
         Some(other) => return Err(RpcError::request(format!("unknown CID version: {other}"))),
     };
     options.raw_leaves = request.given_flag("raw-leaves").or(options.raw_leaves);
+    if let Some(trickle) = request.given_flag("trickle") {
+        options.layout = if trickle { Layout::Trickle } else { Layout::Balanced };
+    }
     count(request, "max-file-links", &mut options.max_file_links)?;
     count(request, "max-directory-links", &mut options.max_directory_links)?;
     count(request, "max-hamt-fanout", &mut options.max_hamt_fanout)?;
@@ -36,17 +39,14 @@ pub(super) fn options(request: &Request, defaults: AddOptions) -> Result<AddOpti
     options.only_hash = request.flag("only-hash");
     options.pin = request.flag("pin") && !options.only_hash;
     options.progress = request.flag("progress");
+    options.nocopy = request.flag("nocopy");
+    options.fscache = request.flag("fscache");
     pin_name(request, &mut options)?;
     metadata(request, &mut options)?;
     Ok(options)
 }
 
 fn refuse_unsupported(request: &Request) -> Result<(), RpcError> {
-    for name in ["trickle", "nocopy", "fscache"] {
-        if request.flag(name) {
-            return Err(RpcError::unsupported(&format!("--{name}")));
-        }
-    }
     if request.given_text("to-files").is_some() {
         return Err(RpcError::unsupported("--to-files"));
     }
@@ -114,7 +114,8 @@ fn metadata(request: &Request, options: &mut AddOptions) -> Result<(), RpcError>
 mod tests {
     use super::options;
     use crate::{Request, commands};
-    use cairn_node::{AddOptions, Mtime};
+    use cairn_chunk::ChunkSpec;
+    use cairn_node::{AddOptions, Layout, Mtime};
 
     fn request(given: &[(&str, &str)]) -> Request {
         let add = commands::find("add").unwrap();
@@ -130,6 +131,8 @@ mod tests {
         assert!(plain.pin && plain.empty_dirs && !plain.only_hash && plain.cid_version.is_none());
         assert_eq!(read(&[("cid-version", "1")]).cid_version, Some(1));
         assert_eq!(read(&[("inline", "")]).inline_limit, Some(32));
+        assert_eq!(read(&[("t", "")]).layout, Layout::Trickle);
+        assert_eq!(read(&[("chunker", "buzhash")]).chunker, ChunkSpec::Buzhash);
         assert!(!read(&[("n", "true")]).pin, "only-hash does not pin");
         let kept = read(&[("mtime", "-5"), ("mtime-nsecs", "7"), ("mode", "0755")]);
         assert_eq!(kept.mtime, Some(Mtime { secs: -5, nanos: 7 }));
@@ -139,8 +142,6 @@ mod tests {
     #[test]
     fn refuses_what_does_not_go_together() {
         let rows: &[(&[(&str, &str)], &str)] = &[
-            (&[("trickle", "true")], "not supported yet: --trickle"),
-            (&[("nocopy", "")], "not supported yet: --nocopy"),
             (&[("to-files", "/x")], "not supported yet: --to-files"),
             (&[("cid-version", "2")], "unknown CID version: 2"),
             (&[("inline", ""), ("inline-limit", "129")], "inline-limit 129 exceeds"),
@@ -149,7 +150,7 @@ mod tests {
             (&[("preserve-mode", ""), ("raw-leaves", "")], "raw-leaves can't be used"),
             (&[("max-file-links", "-1")], "max-file-links"),
             (&[("hash", "md5")], "unrecognized hash function"),
-            (&[("chunker", "rabin")], "not supported"),
+            (&[("chunker", "rabin-15-32-64")], "must rise, from 16"),
         ];
         for (given, expected) in rows {
             let error = options(&request(given), AddOptions::default()).unwrap_err();

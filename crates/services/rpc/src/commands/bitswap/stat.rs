@@ -1,6 +1,6 @@
 //! `bitswap stat`: counters.
 
-use super::Link;
+use crate::text::Link;
 use crate::{
     Call, Request, RpcError,
     command::{Command, Needs, Opt},

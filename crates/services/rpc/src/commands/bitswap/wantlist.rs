@@ -1,6 +1,6 @@
 //! `bitswap wantlist`: blocks that are wanted now.
 
-use super::Link;
+use crate::text::Link;
 use crate::{
     Call, RpcError,
     command::{Command, Needs, Opt},

@@ -19,7 +19,17 @@ pub(crate) const COMMAND: Command = Command {
 };
 
 /// What commands here read or write.
-const SUPPORTED: &[u64] = &[codec::RAW, codec::DAG_PB, codec::LIBP2P_KEY];
+const SUPPORTED: &[u64] = &[
+    codec::CBOR,
+    codec::RAW,
+    codec::DAG_PB,
+    codec::DAG_CBOR,
+    codec::LIBP2P_KEY,
+    codec::GIT_RAW,
+    codec::DAG_JOSE,
+    codec::DAG_JSON,
+    codec::JSON,
+];
 
 async fn run(call: Call) -> Result<(), RpcError> {
     let all = !call.request.flag("supported");

@@ -72,7 +72,8 @@ async fn run(call: Call) -> Result<(), RpcError> {
     for argument in call.request.arguments() {
         roots.push(call.resolve_cid(argument).await?);
     }
-    let options = PinOptions { recursive: call.request.flag("recursive"), name, expire_in };
+    let recursive = call.request.flag("recursive");
+    let options = PinOptions { recursive, name, expire_in, ..PinOptions::default() };
     pin_all(&call, &roots, options).await.map_err(|error| error.about("pin"))?;
     let pins = roots.iter().map(|cid| cids.of(cid)).collect();
     let answer = PinAddAnswer { pins, ..PinAddAnswer::default() };

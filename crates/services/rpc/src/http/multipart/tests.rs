@@ -82,8 +82,12 @@ fn reads_kinds_modes_and_times() {
         kind: PartKind::Directory,
         mode: Some(0o755),
         mtime: Some((-5, 7)),
+        origin: Some("/secret/d".into()),
     };
     assert_eq!(head.unwrap(), expected);
+    let encoded = one("Abspath: /old\r\nABSPATH-Encoded: %2Fa+b%2F%E2%98%83\r\nAbspath: /newer");
+    assert_eq!(encoded.unwrap().origin.as_deref(), Some("/a b/☃"));
+    assert!(one("Abspath-Encoded: %2").is_err());
     let link =
         one("Content-Disposition: form-data; filename=l\r\nContent-Type: application/symlink");
     assert_eq!(link.unwrap().kind, PartKind::Symlink);

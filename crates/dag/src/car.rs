@@ -1,0 +1,301 @@
+//! CAR files: blocks one after another, behind a header that names roots.
+//!
+//! The decoder takes bytes as they come and gives blocks out, so a file of any length takes the
+//! memory of its largest section. Blocks come out unchecked, as CID and bytes: whoever reads a
+//! file hashes many at a time.
+//!
+//! Spec: <https://ipld.io/specs/transport/car/carv1/> and `carv2/`, pinned in `spec/PINS.toml`.
+//! Invariants: no length is believed before it is compared with its limit; of version 2 only the
+//! inner version 1 is read, its index is nothing to trust.
+//! Not here: hashing (`cairn_block::Block::verify_many`), indexes.
+
+use crate::{Node, dag_cbor};
+use bytes::{Buf as _, Bytes, BytesMut};
+use cairn_block::{BLOCK_LEN_MAX, Cid};
+use cairn_hash::varint::{self, VarintError};
+use thiserror::Error;
+
+/// Longest header, in bytes: some twenty thousand roots.
+pub const HEADER_LEN_MAX: usize = 1024 * 1024;
+
+/// Longest CID that may stand before a block, in bytes: one that holds 128 bytes itself, and room.
+const CID_LEN_MAX: usize = 256;
+
+/// How every file of version 2 begins: a header of version 1 that says 2.
+const PRAGMA: &[u8] = b"\x0a\xa1\x67version\x02";
+
+/// The header behind the pragma: 16 bytes of characteristics, then offset and length of the inner
+/// file and the offset of the index.
+const V2_HEADER_LEN: usize = 40;
+
+/// Why bytes are not a CAR file.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum CarError {
+    /// The header is not what it should be.
+    #[error("invalid car: {reason}")]
+    Header {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A section is not what it should be.
+    #[error("invalid car: section at byte {offset}: {reason}")]
+    Section {
+        /// Where it begins.
+        offset: u64,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The file ends within a section, or before its header does.
+    #[error("invalid car: it ends too early, after {offset} bytes")]
+    Truncated {
+        /// Its length in bytes.
+        offset: u64,
+    },
+}
+
+/// Returns the header of a file of version 1.
+///
+/// # Panics
+///
+/// Never: links and integers have a form in dag-cbor.
+pub fn header(roots: &[Cid]) -> Vec<u8> {
+    let roots = roots.iter().cloned().map(Node::link).collect();
+    let header = Node::Map(vec![
+        ("roots".to_owned(), Node::List(roots)),
+        ("version".to_owned(), Node::Integer(1)),
+    ]);
+    let header = dag_cbor::encode(&header).expect("invariant: links and integers have a form");
+    let mut out = Vec::with_capacity(header.len() + 4);
+    varint::encode(header.len() as u64, &mut out);
+    out.extend_from_slice(&header);
+    out
+}
+
+/// Returns what stands before the bytes of a block.
+pub fn section_head(cid: &Cid, data_len: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(cid.encoded_len() + 9);
+    varint::encode((cid.encoded_len() + data_len) as u64, &mut out);
+    cid.encode(&mut out);
+    out
+}
+
+/// Where in a file the decoder is.
+#[derive(Debug)]
+enum Place {
+    /// Before the header of version 1 or the pragma of version 2.
+    Start,
+    /// Behind the pragma.
+    V2Header,
+    /// Bytes to skip until the inner file, and its length.
+    Padding {
+        len: u64,
+        inner_len: u64,
+    },
+    /// Before the inner file's header.
+    InnerHeader,
+    Sections,
+}
+
+/// Takes a file's bytes as they come and gives its blocks out.
+#[derive(Debug)]
+pub struct CarDecoder {
+    buffer: BytesMut,
+    place: Place,
+    /// Bytes taken out of the buffer.
+    offset: u64,
+    /// Bytes of the inner file still to come; `None` until the end of what comes.
+    left: Option<u64>,
+    roots: Vec<Cid>,
+}
+
+impl Default for CarDecoder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl CarDecoder {
+    /// Starts a file.
+    pub fn new() -> Self {
+        Self {
+            buffer: BytesMut::new(),
+            place: Place::Start,
+            offset: 0,
+            left: None,
+            roots: Vec::new(),
+        }
+    }
+
+    /// The roots that the header names; none before the first block came out or the file ended.
+    pub fn roots(&self) -> &[Cid] {
+        &self.roots
+    }
+
+    /// Takes the next bytes of the file.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Returns the next block, unchecked; `None` asks for more bytes, or is the end.
+    ///
+    /// # Errors
+    ///
+    /// [`CarError`]; nothing more comes out then.
+    pub fn next_block(&mut self) -> Result<Option<(Cid, Bytes)>, CarError> {
+        loop {
+            let is_done = match self.place {
+                Place::Start | Place::InnerHeader => self.header()?,
+                Place::V2Header => self.v2_header()?,
+                Place::Padding { len, inner_len } => self.padding(len, inner_len),
+                Place::Sections => return self.section(),
+            };
+            if !is_done {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Says that no more bytes come.
+    ///
+    /// # Errors
+    ///
+    /// [`CarError::Truncated`] if some should.
+    pub fn finish(&self) -> Result<(), CarError> {
+        let is_whole = match self.left {
+            Some(left) => left == 0,
+            None => self.buffer.is_empty(),
+        };
+        if matches!(self.place, Place::Sections) && is_whole {
+            return Ok(());
+        }
+        Err(CarError::Truncated { offset: self.offset + self.buffer.len() as u64 })
+    }
+
+    /// Reads the length in front; `None` if it is not all there.
+    fn length(
+        &self,
+        limit: usize,
+        reason: &'static str,
+    ) -> Result<Option<(usize, usize)>, CarError> {
+        let fail = |reason| match self.place {
+            Place::Sections => CarError::Section { offset: self.offset, reason },
+            _ => CarError::Header { reason },
+        };
+        match varint::decode(&self.buffer) {
+            Ok((len, rest)) => match usize::try_from(len) {
+                Ok(len) if len <= limit => Ok(Some((self.buffer.len() - rest.len(), len))),
+                _ => Err(fail(reason)),
+            },
+            Err(VarintError::Truncated { .. }) => Ok(None),
+            Err(_) => Err(fail("a broken length")),
+        }
+    }
+
+    fn take(&mut self, len: usize) -> Bytes {
+        self.offset += len as u64;
+        if let Some(left) = &mut self.left {
+            *left -= len as u64;
+        }
+        self.buffer.split_to(len).freeze()
+    }
+
+    fn header(&mut self) -> Result<bool, CarError> {
+        let fail = |reason| Err(CarError::Header { reason });
+        let Some((prefix_len, len)) = self.length(HEADER_LEN_MAX, "a header over the limit")?
+        else {
+            return Ok(false);
+        };
+        if self.left.is_some_and(|left| left < (prefix_len + len) as u64) {
+            return fail("an inner file shorter than its header");
+        }
+        if self.buffer.len() < prefix_len + len {
+            return Ok(false);
+        }
+        let is_outer = matches!(self.place, Place::Start);
+        let bytes = self.take(prefix_len + len);
+        if is_outer && bytes == PRAGMA {
+            self.place = Place::V2Header;
+            return Ok(true);
+        }
+        let Ok(header) = dag_cbor::decode(&bytes[prefix_len..]) else {
+            return fail("a header that is not dag-cbor");
+        };
+        if header.get("version") != Some(&Node::Integer(1)) {
+            return fail("a version other than 1 and 2");
+        }
+        let Some(Node::List(roots)) = header.get("roots") else {
+            return fail("a header without roots");
+        };
+        for root in roots {
+            let Node::Link(cid) = root else { return fail("a root that is not a link") };
+            self.roots.push((**cid).clone());
+        }
+        self.place = Place::Sections;
+        Ok(true)
+    }
+
+    fn v2_header(&mut self) -> Result<bool, CarError> {
+        if self.buffer.len() < V2_HEADER_LEN {
+            return Ok(false);
+        }
+        let mut bytes = self.take(V2_HEADER_LEN);
+        bytes.advance(16);
+        let (offset, inner_len) = (bytes.get_u64_le(), bytes.get_u64_le());
+        let Some(len) = offset.checked_sub(self.offset) else {
+            return Err(CarError::Header { reason: "an inner file within the header" });
+        };
+        self.place = Place::Padding { len, inner_len };
+        Ok(true)
+    }
+
+    fn padding(&mut self, len: u64, inner_len: u64) -> bool {
+        let here = usize::try_from(len).map_or(self.buffer.len(), |len| len.min(self.buffer.len()));
+        drop(self.take(here));
+        let len = len - here as u64;
+        if len > 0 {
+            self.place = Place::Padding { len, inner_len };
+            return false;
+        }
+        self.left = Some(inner_len);
+        self.place = Place::InnerHeader;
+        true
+    }
+
+    fn section(&mut self) -> Result<Option<(Cid, Bytes)>, CarError> {
+        let offset = self.offset;
+        let fail = |reason| Err(CarError::Section { offset, reason });
+        if self.left == Some(0) {
+            // Behind the inner file stands an index.
+            self.buffer.clear();
+            return Ok(None);
+        }
+        let limit = BLOCK_LEN_MAX + CID_LEN_MAX;
+        let Some((prefix_len, len)) = self.length(limit, "a section over the limit")? else {
+            return match self.left {
+                Some(left) if left <= self.buffer.len() as u64 => fail("a broken length"),
+                _ => Ok(None),
+            };
+        };
+        if len == 0 {
+            return fail("a section without bytes");
+        }
+        if self.left.is_some_and(|left| left < (prefix_len + len) as u64) {
+            return fail("a section longer than the inner file");
+        }
+        if self.buffer.len() < prefix_len + len {
+            return Ok(None);
+        }
+        let mut section = self.take(prefix_len + len);
+        section.advance(prefix_len);
+        let Ok((cid, data)) = Cid::decode(&section) else { return fail("no CID") };
+        if data.len() > BLOCK_LEN_MAX {
+            return fail("a block of over 2 MiB");
+        }
+        let data = section.slice_ref(data);
+        Ok(Some((cid, data)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,178 @@
+//! CAR files of others, and broken ones.
+
+use super::{CarDecoder, CarError, PRAGMA, header, section_head};
+use bytes::Bytes;
+use cairn_block::{Block, Cid, codec};
+use proptest::prelude::{any, prop, proptest};
+use std::{fs, path::Path};
+
+const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../spec/vectors/car");
+
+fn vector(name: &str) -> Vec<u8> {
+    fs::read(Path::new(VECTORS).join(name)).unwrap()
+}
+
+/// Roots and blocks.
+type Decoded = (Vec<Cid>, Vec<(Cid, Bytes)>);
+
+/// Decodes a file that comes in pieces of `step` bytes.
+fn decode(file: &[u8], step: usize) -> Result<Decoded, CarError> {
+    let mut decoder = CarDecoder::new();
+    let mut blocks = Vec::new();
+    let mut pieces = file.chunks(step);
+    loop {
+        while let Some(block) = decoder.next_block()? {
+            blocks.push(block);
+        }
+        match pieces.next() {
+            Some(piece) => decoder.feed(piece),
+            None => break,
+        }
+    }
+    decoder.finish()?;
+    Ok((decoder.roots().to_vec(), blocks))
+}
+
+/// `CARv1` and `CARv2`, "Format": files that another implementation wrote.
+#[test]
+fn files_of_others_are_read() {
+    for (name, roots, blocks) in [
+        ("simple-unixfs.car", 1, 22),
+        ("simple-unixfs-missing-blocks.car", 1, 17),
+        ("sample-rw-bs-v2.car", 3, 3),
+        ("sample-unixfs-v2.car", 1, 3),
+    ] {
+        let file = vector(name);
+        for step in [1, 7, 4096] {
+            let (found, read) = decode(&file, step).unwrap();
+            assert_eq!((found.len(), read.len()), (roots, blocks), "{name} {step}");
+            for (cid, data) in read {
+                Block::verify(cid, data).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn broken_files_of_others_are_refused() {
+    for (name, expected) in [
+        ("badheaderlength.car", "a header over the limit"),
+        ("badsectionlength.car", "a section over the limit"),
+        ("sample-corrupt-pragma.car", "it ends too early"),
+        ("sample-rootless-v42.car", "a version other than 1 and 2"),
+    ] {
+        let error = decode(&vector(name), 5).unwrap_err().to_string();
+        assert!(error.contains(expected), "{name}: {error}");
+    }
+}
+
+fn blocks(count: usize) -> Vec<Block> {
+    let block =
+        |index: usize| Block::sha2_256(codec::RAW, Bytes::from(vec![index as u8; index * 100]));
+    (0..count).map(block).collect()
+}
+
+fn file(blocks: &[Block]) -> Vec<u8> {
+    let roots: Vec<Cid> = blocks.iter().take(1).map(|block| block.cid().clone()).collect();
+    let mut file = header(&roots);
+    for block in blocks {
+        file.extend_from_slice(&section_head(block.cid(), block.data().len()));
+        file.extend_from_slice(block.data());
+    }
+    file
+}
+
+/// Puts a file into one of version 2, with something behind it in place of an index.
+fn wrapped(inner: &[u8], padding: usize) -> Vec<u8> {
+    let offset = (PRAGMA.len() + 40 + padding) as u64;
+    let numbers = [offset, inner.len() as u64, offset + inner.len() as u64].map(u64::to_le_bytes);
+    [PRAGMA, &[0; 16], numbers.as_flattened(), &vec![0; padding], inner, b"no index"].concat()
+}
+
+#[test]
+fn what_is_written_is_read() {
+    let blocks = blocks(20);
+    let plain = file(&blocks);
+    for bytes in [plain.clone(), wrapped(&plain, 0), wrapped(&plain, 1000)] {
+        for step in [1, 100, 1_000_000] {
+            let (roots, read) = decode(&bytes, step).unwrap();
+            assert_eq!(roots, [blocks[0].cid().clone()]);
+            let expected: Vec<(Cid, Bytes)> =
+                blocks.iter().cloned().map(Block::into_parts).collect();
+            assert_eq!(read, expected);
+        }
+    }
+    assert_eq!(decode(&header(&[]), 3), Ok((vec![], vec![])));
+}
+
+#[test]
+fn every_cut_is_noticed() {
+    let plain = file(&blocks(3));
+    let whole: Vec<usize> = {
+        let mut ends = vec![header(&[blocks(1)[0].cid().clone()]).len()];
+        for block in blocks(3) {
+            let len = section_head(block.cid(), block.data().len()).len() + block.data().len();
+            ends.push(ends.last().unwrap() + len);
+        }
+        ends
+    };
+    for len in 0..plain.len() {
+        let result = decode(&plain[..len], 64);
+        assert_eq!(result.is_ok(), whole.contains(&len), "{len}");
+    }
+    let two = wrapped(&plain, 10);
+    for len in 0..two.len() - "no index".len() {
+        assert!(decode(&two[..len], 64).is_err(), "{len}");
+    }
+}
+
+#[test]
+fn lengths_that_lie_are_refused() {
+    let plain = file(&blocks(2));
+    let start = header(&[blocks(1)[0].cid().clone()]);
+    let with = |section: &[u8]| [&start[..], section].concat();
+    let lie = |at: usize, value: u64| {
+        let mut file = wrapped(&plain, 0);
+        file[at..at + 8].copy_from_slice(&value.to_le_bytes());
+        file
+    };
+    let offset = PRAGMA.len() + 16;
+    for (file, expected) in [
+        (with(&[0]), "a section without bytes"),
+        (with(&[1, 0xff]), "no CID"),
+        (with(&[0x80, 0x00]), "a broken length"),
+        (with(&[0xff; 10]), "a broken length"),
+        (with(&[0xff, 0xff, 0xff, 0x7f]), "over the limit"),
+        (vec![0x80, 0x00], "a broken length"),
+        (vec![2, 0xff, 0xff], "not dag-cbor"),
+        (vec![1, 0xa0], "a version other"),
+        (lie(offset, 3), "an inner file within the header"),
+        (lie(offset, u64::MAX), "it ends too early"),
+        (lie(offset + 8, 10), "shorter than its header"),
+        (lie(offset + 8, plain.len() as u64 - 1), "longer than the inner file"),
+        (lie(offset + 8, u64::MAX), ""),
+        (wrapped(&wrapped(&plain, 0), 0), "a version other"),
+    ] {
+        let error = decode(&file, 64).unwrap_err().to_string();
+        assert!(error.contains(expected), "{expected}: {error}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn anything_is_read_or_refused(
+        data in prop::collection::vec(any::<u8>(), 0..200),
+        at: prop::sample::Index,
+        two: bool,
+        step in 1_usize..64,
+    ) {
+        drop(decode(&data, step));
+        let plain = file(&blocks(2));
+        let mut file = if two { wrapped(&plain, 5) } else { plain };
+        let at = at.index(file.len());
+        for (place, byte) in file[at..].iter_mut().zip(data.iter().take(9)) {
+            *place = *byte;
+        }
+        drop(decode(&file, step));
+    }
+}

@@ -1,0 +1,190 @@
+//! Eight writers beside collections that never pause: nothing that was acknowledged is missing.
+//!
+//! In every round each writer adds and pins a file whose chunks it shares with others, pins a
+//! block by itself, lets older pins go, takes one of those back, and writes a block that nothing
+//! keeps, which must be there until the next collection begins. Afterwards what the round
+//! acknowledged is read back whole; now and then, and at the end after a restart, so is
+//! everything.
+//! `CAIRN_GC_ROUNDS=10000` makes a long run. The longest wait of a writer is told; it decides
+//! nothing, since the disk is shared.
+//! Not here: which blocks are in use (`gc.rs`), power cuts in collections (`cairn-sim`).
+
+use crate::Home;
+use cairn_block::{Block, Cid, codec};
+use cairn_chunk::ChunkSpec;
+use cairn_node::{AddOptions, Fetch};
+use cairn_runtime::Clock;
+use std::{
+    collections::VecDeque,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    time::Duration,
+};
+
+/// Writers at the same time.
+const WRITER_COUNT: u64 = 8;
+/// Rounds of a usual run.
+const ROUND_COUNT: u64 = 200;
+/// Rounds after which everything is read back, and not only what is new.
+const CHECK_EVERY: u64 = 50;
+/// Files that each writer keeps pinned.
+const KEPT_COUNT: usize = 6;
+/// Bytes of a chunk, and different chunks that files are made of.
+const CHUNK_LEN: usize = 4096;
+const CHUNK_COUNT: u64 = 200;
+
+/// Numbers that look random and are the same for the same seed (`SplitMix64`).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % limit
+    }
+
+    fn bytes(&mut self, len: usize) -> Vec<u8> {
+        (0..len.div_ceil(8)).flat_map(|_| self.below(u64::MAX).to_le_bytes()).take(len).collect()
+    }
+}
+
+/// What one writer has been promised.
+struct Writer {
+    number: u64,
+    random: Random,
+    /// Pinned roots with their bytes, the oldest first.
+    kept: VecDeque<(Cid, Vec<u8>)>,
+    longest: Duration,
+}
+
+/// What all of them see.
+struct Scene {
+    home: Home,
+    clock: Clock,
+    /// Collections that have begun.
+    begun: AtomicU64,
+    writing: AtomicBool,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::print_stdout, reason = "the figures are what a long run is for")]
+async fn collections_beside_eight_writers_take_nothing_that_was_promised() {
+    let home = Home::new(false).await;
+    let (begun, writing) = (AtomicU64::new(0), AtomicBool::new(false));
+    let scene = Scene { home, clock: Clock::system(), begun, writing };
+    let writer = |number| Writer {
+        number,
+        random: Random(number * 7919),
+        kept: VecDeque::new(),
+        longest: Duration::ZERO,
+    };
+    let mut writers: Vec<Writer> = (0..WRITER_COUNT).map(writer).collect();
+    let (mut removed, mut copied) = (0, 0);
+    let rounds = round_count();
+    for round in 0..rounds {
+        scene.writing.store(true, Ordering::SeqCst);
+        let write = async {
+            let all = writers.iter_mut().map(|writer| writer.round(round, &scene));
+            futures::future::join_all(all).await;
+            scene.writing.store(false, Ordering::SeqCst);
+        };
+        let collect = async {
+            while scene.writing.load(Ordering::SeqCst) {
+                scene.begun.fetch_add(1, Ordering::SeqCst);
+                let swept = scene.home.node.gc(None).await.unwrap();
+                removed += swept.block_count;
+                copied += swept.copied_len;
+            }
+        };
+        futures::join!(write, collect);
+        for writer in &writers {
+            let count = if round % CHECK_EVERY == 0 { writer.kept.len() } else { 2 };
+            writer.check(&scene.home, count).await;
+        }
+    }
+    assert!(removed > rounds * WRITER_COUNT, "there was garbage: {removed} blocks");
+    assert!(rounds < ROUND_COUNT || copied > 0, "packs were emptied");
+    let home = scene.home.reopen().await;
+    for writer in &writers {
+        writer.check(&home, usize::MAX).await;
+    }
+    let longest = writers.iter().map(|writer| writer.longest).max().unwrap_or_default();
+    println!(
+        "gc beside 8 writers: {rounds} rounds, {} collections, {removed} blocks removed, {} MiB \
+         copied, longest write {longest:.0?}",
+        scene.begun.load(Ordering::SeqCst),
+        copied >> 20
+    );
+}
+
+impl Writer {
+    /// One round of writes; each is acknowledged before the next.
+    async fn round(&mut self, round: u64, scene: &Scene) {
+        let (home, begin) = (&scene.home, scene.clock.monotonic());
+        let options =
+            AddOptions { chunker: ChunkSpec::Fixed { len: CHUNK_LEN }, ..AddOptions::default() };
+        let bytes = self.file(round);
+        let root = home.add_bytes(&bytes, &options).await;
+        self.longest = self.longest.max(scene.clock.monotonic() - begin);
+        self.kept.push_back((root, bytes));
+
+        let data = self.random.bytes(500);
+        let block = Block::sha2_256(codec::RAW, data.clone().into());
+        let cid = block.cid().clone();
+        home.node.block_put(block, true).await.unwrap();
+        self.kept.push_back((cid, data));
+
+        self.loose_block(scene).await;
+        while self.kept.len() > 2 * KEPT_COUNT {
+            let at = self.random.below(self.kept.len() as u64 - 2) as usize;
+            let (root, bytes) = self.kept.remove(at).unwrap();
+            home.node.pin_rm(&root, true).await.unwrap();
+            let again = self.random.below(3) == 0;
+            // Pinned again, it is whole again, or it is told that it is not.
+            if again && home.node.pin_add(&root, true, None, None).await.is_ok() {
+                self.kept.push_front((root, bytes));
+                break;
+            }
+        }
+    }
+
+    /// A file of its own, most of whose chunks other files have as well.
+    fn file(&mut self, round: u64) -> Vec<u8> {
+        let mut bytes = format!("writer {} round {round}", self.number).into_bytes();
+        bytes.resize(CHUNK_LEN, 0);
+        for _ in 0..2 + self.random.below(8) {
+            let chunk = self.random.below(CHUNK_COUNT);
+            bytes.extend(Random(chunk).bytes(CHUNK_LEN));
+        }
+        bytes.extend(self.random.bytes(3 * CHUNK_LEN));
+        bytes
+    }
+
+    /// A block that nothing keeps stays until a collection begins after it.
+    async fn loose_block(&mut self, scene: &Scene) {
+        let block = Block::sha2_256(codec::RAW, self.random.bytes(900).into());
+        let cid = block.cid().clone();
+        let before = scene.begun.load(Ordering::SeqCst);
+        scene.home.node.block_put(block.clone(), false).await.unwrap();
+        let read = scene.home.node.block_get(&cid, Fetch::Local).await;
+        if scene.begun.load(Ordering::SeqCst) == before {
+            assert_eq!(read.unwrap(), block, "no collection began after it was written");
+        }
+    }
+
+    /// Reads back the last `count` of what it keeps.
+    async fn check(&self, home: &Home, count: usize) {
+        for (root, bytes) in self.kept.iter().rev().take(count) {
+            assert!(home.node.pin_get(root).await.unwrap().is_some(), "{root} is not pinned");
+            let read = home.cat(&format!("/ipfs/{root}"), Fetch::Local).await;
+            assert_eq!(&read.unwrap(), bytes, "{root}");
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests have no node config to ask")]
+fn round_count() -> u64 {
+    let text = std::env::var("CAIRN_GC_ROUNDS").ok().filter(|text| !text.is_empty());
+    text.map_or(ROUND_COUNT, |text| text.parse().unwrap())
+}
