@@ -3,7 +3,10 @@
 //! A full buffer becomes `Bytes`; when the last leaf cut from it is written, the memory comes
 //! back. So a running add touches the same few pages, and a reader that is ahead waits here.
 //!
-//! Invariant: an add never has more than [`BUFFER_COUNT_MAX`] buffers.
+//! The first one holds a single slot: most adds by the API are smaller than that, and would spend
+//! more on clearing a long buffer than on everything else.
+//!
+//! Invariant: an add never has more than [`BUFFER_COUNT_MAX`] buffers and the first, short one.
 //! Not here: what is read into them (`reader.rs`).
 
 use bytes::Bytes;
@@ -27,6 +30,8 @@ const LANE_COUNT: usize = 16;
 /// The buffers of one add.
 #[derive(Debug)]
 pub(super) struct Buffers {
+    /// The length of the first buffer, until it is made.
+    first_len: Option<usize>,
     len: usize,
     /// How many more may be made.
     left: usize,
@@ -57,20 +62,32 @@ impl Buffers {
     /// Buffers that hold at least one slot of `slot_len` bytes.
     pub(super) fn new(slot_len: usize) -> Self {
         let len = (LANE_COUNT * slot_len).clamp(BUFFER_LEN_MIN, BUFFER_LEN_MAX).max(slot_len);
-        let (back, returned) = sync_channel(BUFFER_COUNT_MAX);
-        Self { len, left: BUFFER_COUNT_MAX, back, returned }
+        // Room for all there are: one that could not be sent back would be waited for in vain.
+        let (back, returned) = sync_channel(BUFFER_COUNT_MAX + 1);
+        Self { first_len: Some(slot_len), len, left: BUFFER_COUNT_MAX, back, returned }
     }
 
     /// Returns a buffer with arbitrary content; waits for one that is in use if it must.
     pub(super) fn take(&mut self) -> Vec<u8> {
-        if let Ok(memory) = self.returned.try_recv() {
-            return memory;
+        if let Some(len) = self.first_len.take() {
+            return vec![0; len];
+        }
+        while let Ok(memory) = self.returned.try_recv() {
+            if memory.len() == self.len {
+                return memory;
+            }
         }
         if self.left > 0 {
             self.left -= 1;
             return vec![0; self.len];
         }
-        self.returned.recv().expect("invariant: the other end of the channel is in self")
+        loop {
+            let memory = self.returned.recv();
+            let memory = memory.expect("invariant: the other end of the channel is in self");
+            if memory.len() == self.len {
+                return memory;
+            }
+        }
     }
 
     /// Makes a filled buffer shareable.
@@ -86,6 +103,9 @@ mod tests {
     #[test]
     fn memory_comes_back_with_the_last_slice() {
         let mut buffers = Buffers::new(1000);
+        let first = buffers.take();
+        assert_eq!(first.len(), 1000);
+        drop(buffers.share(first));
         let all: Vec<Vec<u8>> = (0..BUFFER_COUNT_MAX).map(|_| buffers.take()).collect();
         let place = all[0].as_ptr();
         let mut all = all.into_iter();

@@ -96,10 +96,8 @@ pub(super) fn run(
 ) {
     let (prefix_len, suffix_len) = plan.leaf_margins();
     let slot_len = prefix_len + plan.options.chunker.len_max() + suffix_len;
-    let mut buffers = Buffers::new(slot_len);
-    let memory = buffers.take();
-    let mut reader =
-        Reader { plan, outside, buffers, next_stage, stop, memory, cursor: 0, steps: Vec::new() };
+    let (buffers, memory, steps) = (Buffers::new(slot_len), Vec::new(), Vec::new());
+    let mut reader = Reader { plan, outside, buffers, next_stage, stop, memory, cursor: 0, steps };
     let mut result = entries.into_iter().try_for_each(|entry| reader.entry(entry?));
     if result.is_ok() {
         result = reader.pass_on();
@@ -142,17 +140,17 @@ impl Reader<'_> {
 
     /// Reads one file to its end; returns its length.
     fn file(&mut self, path: &str, read: &mut dyn Read) -> Result<u64, Stop> {
-        let (prefix_len, suffix_len) = self.plan.leaf_margins();
+        let (prefix_len, _) = self.plan.leaf_margins();
         let chunk_len_max = self.plan.options.chunker.len_max();
         let mut cutter = Cutter::new(&self.plan.options.chunker);
-        if self.cursor + prefix_len + chunk_len_max + suffix_len > self.memory.len() {
-            self.pass_on()?;
-        }
         let mut total = 0;
         let mut eof = false;
         // Bytes of the next chunk that were read with the one before, in its place already.
         let mut carried = 0;
         loop {
+            if carried == 0 {
+                self.make_room()?;
+            }
             let start = self.cursor + prefix_len;
             let slot = &mut self.memory[start..start + chunk_len_max];
             let mut filled = carried;
@@ -182,6 +180,10 @@ impl Reader<'_> {
         let behind = data.end..data.end + carried;
         let next = data.end + own_suffix_len + prefix_len;
         let slot_end = next + self.plan.options.chunker.len_max() + suffix_len;
+        if carried == 0 {
+            self.wrap(data);
+            return Ok(());
+        }
         if slot_end <= self.memory.len() {
             self.memory.copy_within(behind, next);
             self.wrap(data);
@@ -189,7 +191,7 @@ impl Reader<'_> {
         }
         let saved = self.memory[behind].to_vec();
         self.wrap(data);
-        self.pass_on()?;
+        self.make_room()?;
         self.memory[prefix_len..prefix_len + carried].copy_from_slice(&saved);
         Ok(())
     }
@@ -208,7 +210,23 @@ impl Reader<'_> {
         self.steps.push(Step::Leaf { leaf, data });
     }
 
-    /// Hands the buffer over and takes another.
+    /// Sees to it that the longest chunk fits in the buffer, in another one if it must be. Not
+    /// before there is something to read: an add ends without a buffer to spare.
+    fn make_room(&mut self) -> Result<(), Stop> {
+        let (prefix_len, suffix_len) = self.plan.leaf_margins();
+        let slot_len = prefix_len + self.plan.options.chunker.len_max() + suffix_len;
+        if self.cursor + slot_len > self.memory.len() {
+            if self.cursor > 0 {
+                self.pass_on()?;
+            }
+            if self.memory.is_empty() {
+                self.memory = self.buffers.take();
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands over what there is, with the buffer if it holds anything.
     fn pass_on(&mut self) -> Result<(), Stop> {
         let steps = std::mem::take(&mut self.steps);
         if steps.is_empty() {
@@ -221,10 +239,7 @@ impl Reader<'_> {
             self.buffers.share(full)
         };
         self.next_stage.send(Ok(Batch { buffer, steps })).map_err(|_| Stop::Gone)?;
-        if self.cursor > 0 {
-            self.memory = self.buffers.take();
-            self.cursor = 0;
-        }
+        self.cursor = 0;
         Ok(())
     }
 }
