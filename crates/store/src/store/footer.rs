@@ -109,10 +109,13 @@ impl Ledger {
         segment: &Arc<Segment>,
         (end, pack_len_max): (u64, u64),
     ) -> Result<Option<Vec<u8>>, StoreError> {
+        if self.is_void {
+            return Ok(None);
+        }
         let Some(mut before) = read_before(segment, self.from, pack_len_max)? else {
             return Ok(None);
         };
-        if self.is_void || before.len + self.len == 0 {
+        if before.len + self.len == 0 {
             return Ok(None);
         }
         before.parts.extend(self.parts);

@@ -440,19 +440,15 @@ impl<'a> Replay<'a> {
     /// Brings the index up to date with a record.
     fn apply(&mut self, position: Position, record: &Record) -> Result<(), StoreError> {
         self.good_end = position.offset() + record.len();
-        if let Some(tombstone) = record.tombstone() {
-            return self.remove(&tombstone);
-        }
         match record.kind {
             RecordKind::Block => {
                 let place = Place::new(position.segment(), position.offset(), record.len());
                 self.insert(&record.hash, place)
             }
-            RecordKind::Tombstone
-            | RecordKind::Footer
-            | RecordKind::Void
-            | RecordKind::Note
-            | RecordKind::Unknown => Ok(()),
+            RecordKind::Tombstone => record.tombstone().map_or(Ok(()), |one| self.remove(&one)),
+            RecordKind::Footer | RecordKind::Void | RecordKind::Note | RecordKind::Unknown => {
+                Ok(())
+            }
         }
     }
 

@@ -516,9 +516,14 @@ impl Inner {
         Ok(())
     }
 
-    /// Begins the next pack.
-    pub(super) fn roll(&self, writer: &mut Writer) -> Result<(), StoreError> {
+    /// Closes the current pack, which is full, and begins the next one.
+    fn roll(&self, writer: &mut Writer) -> Result<(), StoreError> {
         self.write_footer(writer);
+        self.begin_pack(writer)
+    }
+
+    /// Begins the next pack.
+    pub(super) fn begin_pack(&self, writer: &mut Writer) -> Result<(), StoreError> {
         while writer.unsynced.len() >= UNSYNCED_COUNT_MAX {
             let oldest = &writer.unsynced[0];
             oldest.file.sync_data().map_err(|source| self.fail(&oldest.path, source))?;

@@ -173,7 +173,8 @@ fn close_current(inner: &Inner, tallies: &HashMap<u32, Tally>) -> Result<u32, St
     if writer.number() != Some(number) {
         return Ok(number);
     }
-    match inner.roll(&mut writer) {
+    // Without a footer: what it would list is copied out of the pack in a moment.
+    match inner.begin_pack(&mut writer) {
         Ok(()) => Ok(number + 1),
         // Emptying it will make room for the next one.
         Err(error) if error.is_full() && tally.kept_count == 0 => {
