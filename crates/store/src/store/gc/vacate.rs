@@ -29,6 +29,10 @@ const COPY_LEN: u64 = 2 * 1024 * 1024;
 const MOVE_COUNT_MAX: usize = 64 * 1024;
 const MOVE_LEN_MAX: u64 = 128 * 1024 * 1024;
 
+/// Bytes of copies that are written before they are brought to the disk: whoever syncs a few
+/// bytes behind them waits for all of them.
+const UNSYNCED_LEN_MAX: u64 = 8 * 1024 * 1024;
+
 /// A live record, read.
 struct Live {
     entry: Entry,
@@ -125,7 +129,7 @@ fn move_some<'a>(
     (lost, swept): (&mut u64, &mut Swept),
 ) -> Result<&'a [Entry], StoreError> {
     let checkpoint = inner.sync.checkpoint.lock().unwrap_or_else(PoisonError::into_inner);
-    let (mut rest, mut moves, mut moved_len) = (entries, Vec::new(), 0);
+    let (mut rest, mut moves, mut moved_len, mut synced_len) = (entries, Vec::new(), 0, 0);
     while !rest.is_empty() && moves.len() < MOVE_COUNT_MAX && moved_len < MOVE_LEN_MAX {
         let (now, after) = rest.split_at(batch_count(rest));
         rest = after;
@@ -133,6 +137,10 @@ fn move_some<'a>(
         *lost += (now.len() - live.len()) as u64;
         moved_len += live.iter().map(|live| live.record.len()).sum::<u64>();
         copy(inner, live, &mut moves)?;
+        if moved_len - synced_len >= UNSYNCED_LEN_MAX {
+            inner.flush()?;
+            synced_len = moved_len;
+        }
     }
     inner.flush()?;
     for chunk in moves.chunks(CHUNK_COUNT) {
