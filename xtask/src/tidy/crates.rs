@@ -25,7 +25,8 @@ const ORDER: &[&[&str]] = &[
 ];
 
 /// Crates that only tests may use.
-const FOR_TESTS: &[&str] = &["cairn-testkit", "cairn-sim", "cairn-tests", "cairn-benches", "xtask"];
+const FOR_TESTS: &[&str] =
+    &["cairn-testkit", "cairn-sim", "cairn-fuzz", "cairn-tests", "cairn-benches", "xtask"];
 
 /// Crates that take bytes and time as arguments and give effects as values.
 const PURE: &[&str] =
