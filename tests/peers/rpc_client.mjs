@@ -126,6 +126,26 @@ const parts = {
     assert.equal((await ipfs.config.getAll()).Identity.PrivKey, undefined)
   },
 
+  async files () {
+    await ipfs.files.mkdir('/a/b', { parents: true })
+    await ipfs.files.write('/a/b/file', bytes('hello world'), { create: true })
+    await ipfs.files.write('/a/b/file', bytes('there'), { offset: 6 })
+    assert.equal(text(await read(ipfs.files.read('/a/b/file'))), 'hello there')
+    assert.equal(text(await read(ipfs.files.read('/a/b/file', { offset: 6, length: 3 }))), 'the')
+    const stat = await ipfs.files.stat('/a/b/file')
+    assert.deepEqual([stat.type, stat.size], ['file', 11])
+    const [listed] = await all(ipfs.files.ls('/a/b'))
+    assert.deepEqual([listed.name, listed.type, listed.size], ['file', 'file', 11])
+    assert.equal(listed.cid.toString(), stat.cid.toString())
+    await ipfs.files.cp(`/ipfs/${stat.cid}`, '/copy')
+    await ipfs.files.mv('/copy', '/a/moved')
+    await ipfs.files.rm('/a/b', { recursive: true })
+    const root = await ipfs.files.flush('/')
+    assert.equal(root.toString(), (await ipfs.files.stat('/')).cid.toString())
+    assert.deepEqual((await all(ipfs.files.ls('/a'))).map(entry => entry.name), ['moved'])
+    await assert.rejects(ipfs.files.stat('/a/b'), /file does not exist/)
+  },
+
   async errors () {
     await assert.rejects(read(ipfs.cat('garbage')), { name: 'HTTPError' })
     const missing = CID.parse('bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy')

@@ -20,7 +20,7 @@ fn kubo_rpc_client_finds_everything() {
     let (daemon, other) = (home.daemon(), other.daemon());
     let args = [multiaddr(daemon.api), multiaddr(other.api)];
     let outcome = node_script(&peers, "rpc_client.mjs", &[&args[0], &args[1]]);
-    let parts = "identity add trees large blocks pins swarm repository errors";
+    let parts = "identity add trees large blocks pins swarm repository files errors";
     let expected: Vec<String> = parts.split(' ').map(|part| format!("ok {part}")).collect();
     assert_eq!(outcome.text(), expected.join("\n"));
     assert_eq!(daemon.stop().code(), Some(0));

@@ -62,6 +62,7 @@ fn run(parsed: Parsed) -> Result<ExitCode, Failure> {
                 "repo restore" => own::restore::run(&request, &globals).await,
                 "config edit" => own::edit::run(&globals).await,
                 "migrate" => own::migrate::run(&request, &globals).await,
+                "files chroot" => own::chroot::run(&request, &globals).await,
                 "repo migrate" => own::repo_migrate::run(&request, &globals),
                 "repo verify" if request.flag("reset-meta") => own::reset::run(&globals).await,
                 _ => ask::run(request, &globals, paths).await,

@@ -42,6 +42,15 @@ pub(crate) fn add_count_max(budget: Budget) -> usize {
     (budget.adds() / BUFFERS_LEN_MAX).clamp(1, ADD_COUNT_MAX)
 }
 
+/// How an import with these options builds files and directories.
+///
+/// # Errors
+///
+/// [`NodeError::Options`] if they do not go together.
+pub(crate) fn build_options(options: AddOptions) -> Result<cairn_unixfs::Options, NodeError> {
+    Ok(Plan::new(options)?.build)
+}
+
 impl Node {
     /// Adds entries and pins their roots.
     ///

@@ -2,7 +2,7 @@
 //!
 //! Not here: how a surface shows it (`services/*`, `cli`).
 
-use crate::{add::AddEntryError, config::ConfigError};
+use crate::{add::AddEntryError, config::ConfigError, mfs::MfsError};
 use cairn_block::{BlockError, Cid};
 use cairn_dag::{CarError, DagError, PathError};
 use cairn_network::NetworkError;
@@ -46,6 +46,9 @@ pub enum NodeError {
     /// An entry of an add cannot be taken.
     #[error(transparent)]
     Entry(#[from] AddEntryError),
+    /// MFS refused.
+    #[error(transparent)]
+    Mfs(#[from] MfsError),
     /// A CAR file is broken.
     #[error("{path}: {source}")]
     Car {
@@ -122,7 +125,10 @@ pub enum NodeError {
         source: Box<NodeError>,
     },
     /// The root of MFS is no CID.
-    #[error("the root of MFS is damaged, so what it keeps cannot be told")]
+    #[error(
+        "the root of MFS is damaged, so what it keeps cannot be told; `cairn files chroot --confirm \
+         [CID]`, with the daemon stopped, sets another"
+    )]
     MfsRoot,
     /// A network was needed and the node is offline.
     #[error("this action must be run in online mode, try running 'ipfs daemon' first")]

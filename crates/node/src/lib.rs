@@ -22,6 +22,7 @@ mod identity;
 mod import;
 mod init;
 mod local;
+mod mfs;
 mod node;
 mod outside;
 mod pins;
@@ -40,6 +41,7 @@ pub use identity::Identity;
 pub use import::CarImport;
 pub use init::{InitOptions, InitReport, init};
 pub use local::{LocalWalkOptions, local_entries};
+pub use mfs::{MfsCopy, MfsError, MfsFormat, MfsPath, MfsWrite};
 pub use node::{Node, OpenOptions};
 pub use pins::{
     BadBlock, PinCheck, PinChecks, PinEntries, PinEntry, PinFilter, PinOptions, PinPage,

@@ -6,7 +6,7 @@ mod start;
 
 use crate::{
     Blocks, Config, Fetch, Identity, NodeError, add::add_count_max, blocks::Reach,
-    config::Settings, init::open_config, outside::Outside, scrub::Scrubber,
+    config::Settings, init::open_config, mfs::Mfs, outside::Outside, scrub::Scrubber,
 };
 use cairn_block::Cid;
 use cairn_dag::{DagError, IpfsPath, Visit, WalkOptions};
@@ -50,6 +50,7 @@ struct Inner {
     add_turns: Semaphore,
     scrubber: Arc<Scrubber>,
     outside: Arc<Outside>,
+    mfs: Arc<Mfs>,
 }
 
 impl Node {
@@ -90,6 +91,7 @@ impl Node {
         let scrubber = config
             .read(|settings| Scrubber::new(kept, network.clone(), clock.clone(), settings))?;
         let scrubber = Arc::new(scrubber);
+        let mfs = Arc::new(Mfs::new(Arc::clone(&repo)));
         let inner = Inner {
             repo,
             config,
@@ -102,11 +104,12 @@ impl Node {
             add_turns,
             scrubber,
             outside,
+            mfs,
         };
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Stops background work and flushes the store; the lock is given back when the last clone
+    /// Stops background work, commits MFS and flushes the store; the lock is given back when the last clone
     /// of the node is dropped.
     ///
     /// # Errors
@@ -115,8 +118,13 @@ impl Node {
     pub async fn shutdown(&self) -> Result<(), NodeError> {
         self.inner.shutdown.cancel();
         self.inner.tasks.stop(SHUTDOWN_GRACE).await;
-        let store = self.store().clone();
-        Ok(blocking(move || store.close()).await?)
+        let (store, mfs) = (self.store().clone(), Arc::clone(self.mfs()));
+        blocking(move || {
+            let flushed = mfs.flush();
+            store.close()?;
+            flushed
+        })
+        .await
     }
 
     /// Cancelled when somebody has asked the node to stop; whoever runs it waits for this and
@@ -224,6 +232,10 @@ impl Node {
 
     pub(crate) fn outside(&self) -> &Arc<Outside> {
         &self.inner.outside
+    }
+
+    pub(crate) fn mfs(&self) -> &Arc<Mfs> {
+        &self.inner.mfs
     }
 
     pub(crate) fn scrubber(&self) -> &Arc<Scrubber> {

@@ -19,6 +19,9 @@ use cairn_unixfs::{DirectoryEstimate, Layout};
 use serde_json::Value;
 use std::{fmt, sync::Arc, time::Duration};
 
+/// Changes of MFS that may wait for a flush, unless told otherwise.
+const MFS_UNFLUSHED_MAX: u64 = 256;
+
 /// One consistent state of the config; every reader names the key it cannot understand.
 #[derive(Clone)]
 pub struct Settings(pub(super) Arc<Value>);
@@ -414,6 +417,15 @@ impl Settings {
         })
     }
 
+    /// Key `Internal.MFSNoFlushLimit`: changes of MFS that may wait for a flush; 0 is no limit.
+    ///
+    /// # Errors
+    ///
+    /// Any [`ConfigError`].
+    pub fn mfs_unflushed_max(&self) -> Result<u64, ConfigError> {
+        self.number("Internal.MFSNoFlushLimit", MFS_UNFLUSHED_MAX)
+    }
+
     fn chunker(&self) -> Result<ChunkSpec, ConfigError> {
         let key = "Import.UnixFSChunker";
         let text = self.text(key, "size-262144")?;
@@ -482,6 +494,7 @@ impl Settings {
         self.authorizations()?;
         self.gateway()?;
         self.import()?;
+        self.mfs_unflushed_max()?;
         Ok(())
     }
 

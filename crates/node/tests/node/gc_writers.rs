@@ -1,7 +1,7 @@
 //! Eight writers beside collections that never pause: nothing that was acknowledged is missing.
 //!
 //! In every round each writer adds and pins a file whose chunks it shares with others, pins a
-//! block by itself, lets older pins go, takes one of those back, and writes a block that nothing
+//! block by itself, writes, moves and removes files of MFS, lets older pins go, takes one of those back, and writes a block that nothing
 //! keeps, which must be there until the next collection begins. Afterwards what the round
 //! acknowledged is read back whole; now and then, and at the end after a restart, so is
 //! everything.
@@ -12,7 +12,7 @@
 use crate::Home;
 use cairn_block::{Block, Cid, codec};
 use cairn_chunk::ChunkSpec;
-use cairn_node::{AddOptions, Fetch};
+use cairn_node::{AddOptions, Fetch, MfsPath, MfsWrite};
 use cairn_runtime::Clock;
 use std::{
     collections::VecDeque,
@@ -55,6 +55,8 @@ struct Writer {
     random: Random,
     /// Pinned roots with their bytes, the oldest first.
     kept: VecDeque<(Cid, Vec<u8>)>,
+    /// Files in MFS with their bytes, the oldest first.
+    files: VecDeque<(String, Vec<u8>)>,
     longest: Duration,
 }
 
@@ -77,6 +79,7 @@ async fn collections_beside_eight_writers_take_nothing_that_was_promised() {
         number,
         random: Random(number * 7919),
         kept: VecDeque::new(),
+        files: VecDeque::new(),
         longest: Duration::ZERO,
     };
     let mut writers: Vec<Writer> = (0..WRITER_COUNT).map(writer).collect();
@@ -136,6 +139,7 @@ impl Writer {
         self.kept.push_back((cid, data));
 
         self.loose_block(scene).await;
+        self.mfs(round, home).await;
         while self.kept.len() > 2 * KEPT_COUNT {
             let at = self.random.below(self.kept.len() as u64 - 2) as usize;
             let (root, bytes) = self.kept.remove(at).unwrap();
@@ -146,6 +150,24 @@ impl Writer {
                 self.kept.push_front((root, bytes));
                 break;
             }
+        }
+    }
+
+    /// A file in MFS, in a directory that all writers share; older ones are moved and go.
+    async fn mfs(&mut self, round: u64, home: &Home) {
+        let bytes = self.file(round);
+        let name = format!("/shared/{}-{round}", self.number);
+        let flush = self.random.below(4) > 0;
+        let (create, parents, fetch) = (true, true, Fetch::Local);
+        let write = MfsWrite { create, parents, flush, fetch, ..MfsWrite::default() };
+        let data = Box::new(std::io::Cursor::new(bytes.clone()));
+        home.node.mfs_write(path(&name), data, write).await.unwrap();
+        let moved = format!("{name}-moved");
+        home.node.mfs_move(path(&name), path(&moved), (flush, fetch)).await.unwrap();
+        self.files.push_back((moved, bytes));
+        if self.files.len() > KEPT_COUNT {
+            let (oldest, _) = self.files.pop_front().unwrap();
+            home.node.mfs_remove(path(&oldest), (false, false), fetch).await.unwrap();
         }
     }
 
@@ -180,7 +202,16 @@ impl Writer {
             let read = home.cat(&format!("/ipfs/{root}"), Fetch::Local).await;
             assert_eq!(&read.unwrap(), bytes, "{root}");
         }
+        for (name, bytes) in self.files.iter().rev().take(count) {
+            let found = home.node.mfs_find(&path(name), &home.node.blocks(Fetch::Local)).await;
+            let read = home.cat(&format!("/ipfs/{}", found.unwrap().cid()), Fetch::Local).await;
+            assert_eq!(&read.unwrap(), bytes, "{name}");
+        }
     }
+}
+
+fn path(text: &str) -> MfsPath {
+    MfsPath::parse(text).unwrap()
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests have no node config to ask")]

@@ -13,6 +13,7 @@ mod cid;
 mod commands;
 mod config;
 mod dag;
+mod files;
 mod filestore;
 mod get;
 mod id;
@@ -54,6 +55,20 @@ pub const COMMANDS: &[&Command] = &[
     &dag::stat::COMMAND,
     &dag::import::COMMAND,
     &dag::export::COMMAND,
+    &files::COMMAND,
+    &files::read::COMMAND,
+    &files::write::COMMAND,
+    &files::ls::COMMAND,
+    &files::stat::COMMAND,
+    &files::mkdir::COMMAND,
+    &files::cp::COMMAND,
+    &files::mv::COMMAND,
+    &files::rm::COMMAND,
+    &files::flush::COMMAND,
+    &files::chcid::COMMAND,
+    &files::chmod::COMMAND,
+    &files::touch::COMMAND,
+    &files::chroot::COMMAND,
     &pin::COMMAND,
     &pin::add::COMMAND,
     &pin::ls::COMMAND,

@@ -155,6 +155,11 @@ impl Store {
         Ok(answers)
     }
 
+    /// Whether a collection is under way.
+    pub fn is_collecting(&self) -> bool {
+        self.inner.keepers.state().collecting
+    }
+
     /// Begins a collection, or answers `None` while another one lasts. Blocking.
     pub fn collect(&self) -> Option<Collection> {
         let inner = &self.inner;

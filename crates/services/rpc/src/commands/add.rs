@@ -5,6 +5,7 @@
 //! binary).
 
 mod flags;
+mod to_files;
 
 use crate::{
     Call, Request, RpcError,
@@ -45,7 +46,7 @@ pub(crate) const COMMAND: Command = Command {
         Opt::flag("wrap-with-directory", "Put everything into a directory").or(&["w"]),
         Opt::flag("pin", "Pin what is added").default("true"),
         Opt::text("pin-name", "A name for the pin"),
-        Opt::text("to-files", "Not supported yet: also link it at this MFS path"),
+        Opt::text("to-files", "Also link it at this path of MFS; into it if it ends in a slash"),
         Opt::int("cid-version", "Version of the CIDs; 1 means raw leaves, too (Import.CidVersion)"),
         Opt::text("hash", "Hash function; others than sha2-256 mean CIDv1 (Import.HashFunction)"),
         Opt::flag("raw-leaves", "Leaves without wrapper (Import.UnixFSRawLeaves)"),
@@ -113,12 +114,22 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 async fn run(mut call: Call) -> Result<(), RpcError> {
     let settings = call.node()?.config().read(|settings| settings.import());
     let options = flags::options(&call.request, settings.map_err(|error| RpcError::of(&error))?)?;
+    let target = to_files::Target::of(&call.request)?;
     let cids = call.request.cid_text()?;
     let files = call.take_files()?;
     let node = call.node()?.clone();
     let (sender, mut events) = mpsc::channel(EVENTS_MAX);
+    // What is added but not pinned stays until it is linked.
+    let _until_linked = target.as_ref().map(|_| node.store().lease());
+    let mut roots = Vec::new();
     let send = async {
         while let Some(event) = events.recv().await {
+            if target.is_some()
+                && let AddEvent::Added { name, cid, .. } = &event
+                && !name.contains('/')
+            {
+                roots.push((name.clone(), cid.clone()));
+            }
             call.out.event(&answer_of(event, cids)).await?;
         }
         Ok::<_, RpcError>(())
@@ -129,6 +140,9 @@ async fn run(mut call: Call) -> Result<(), RpcError> {
     let summary = result.map_err(|error| RpcError::of(&error))?;
     if summary.roots.is_empty() {
         return Err(RpcError::request("expected a file argument"));
+    }
+    if let Some(target) = target {
+        target.link(&call, roots).await?;
     }
     Ok(())
 }

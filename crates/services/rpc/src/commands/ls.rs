@@ -1,6 +1,6 @@
 //! `ls`: what is in a directory.
 
-mod mode;
+pub(super) mod mode;
 
 use crate::{
     Call, Request, RpcError,

@@ -12,7 +12,6 @@ const INLINE_LEN_MAX: i64 = 128;
 
 /// Reads the flags over the configured defaults.
 pub(super) fn options(request: &Request, defaults: AddOptions) -> Result<AddOptions, RpcError> {
-    refuse_unsupported(request)?;
     let mut options = defaults;
     if let Some(text) = request.text("chunker") {
         let wrong = |error| RpcError::request(RpcError::of(&error).message());
@@ -44,13 +43,6 @@ pub(super) fn options(request: &Request, defaults: AddOptions) -> Result<AddOpti
     pin_name(request, &mut options)?;
     metadata(request, &mut options)?;
     Ok(options)
-}
-
-fn refuse_unsupported(request: &Request) -> Result<(), RpcError> {
-    if request.given_text("to-files").is_some() {
-        return Err(RpcError::unsupported("--to-files"));
-    }
-    Ok(())
 }
 
 fn count(request: &Request, name: &str, into: &mut usize) -> Result<(), RpcError> {
@@ -142,7 +134,6 @@ mod tests {
     #[test]
     fn refuses_what_does_not_go_together() {
         let rows: &[(&[(&str, &str)], &str)] = &[
-            (&[("to-files", "/x")], "not supported yet: --to-files"),
             (&[("cid-version", "2")], "unknown CID version: 2"),
             (&[("inline", ""), ("inline-limit", "129")], "inline-limit 129 exceeds"),
             (&[("pin", "false"), ("pin-name", "x")], "requires pin"),

@@ -5,16 +5,16 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Go's bit for a directory.
-pub(super) const DIRECTORY: u32 = 1 << 31;
+pub(in crate::commands) const DIRECTORY: u32 = 1 << 31;
 /// Go's bit for a symbolic link.
-pub(super) const SYMLINK: u32 = 1 << 27;
+pub(in crate::commands) const SYMLINK: u32 = 1 << 27;
 /// The seconds of half a year: older times are printed with their year.
 const HALF_YEAR: i64 = 182 * 86_400;
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// Writes a mode in ten letters, such as `-rw-r--r--`.
-pub(super) fn letters(mode: u32) -> String {
+pub(in crate::commands) fn letters(mode: u32) -> String {
     let kind = match mode {
         mode if mode & DIRECTORY != 0 => 'd',
         mode if mode & SYMLINK != 0 => 'l',
@@ -62,7 +62,7 @@ fn date(seconds: i64) -> Date {
 }
 
 /// Writes a time as RFC 3339.
-pub(super) fn rfc3339(seconds: i64, nanoseconds: u32) -> String {
+pub(in crate::commands) fn rfc3339(seconds: i64, nanoseconds: u32) -> String {
     let Date { year, month, day, hour, minute, second } = date(seconds);
     let fraction = if nanoseconds == 0 {
         String::new()
@@ -72,8 +72,16 @@ pub(super) fn rfc3339(seconds: i64, nanoseconds: u32) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z")
 }
 
+/// Writes a time for people, in UTC, such as `2 Jan 2006, 15:04:05 UTC`.
+pub(in crate::commands) fn long_time(seconds: i64) -> String {
+    let Date { year, month, day, hour, minute, second } = date(seconds);
+    let name = usize::try_from(month - 1).ok().and_then(|month| MONTHS.get(month));
+    let name = name.copied().unwrap_or_default();
+    format!("{day} {name} {year}, {hour:02}:{minute:02}:{second:02} UTC")
+}
+
 /// Writes an RFC 3339 time in UTC as twelve letters: with the hour if it is recent, else the year.
-pub(super) fn short_time(text: &str, now: SystemTime) -> Option<String> {
+pub(in crate::commands) fn short_time(text: &str, now: SystemTime) -> Option<String> {
     let (day_part, time) = text.split_once('T')?;
     let mut numbers = day_part.rsplitn(3, '-');
     let day: u32 = numbers.next()?.parse().ok()?;
