@@ -3,6 +3,7 @@
 //! Not here: the trie (`hamt.rs`).
 
 use crate::{Child, Data, DataType, DirectoryEstimate, Metadata, Options, UnixfsError, hamt};
+use bytes::Bytes;
 use cairn_block::{Block, codec};
 use cairn_dag::{
     dag_pb::{self, PbLink, PbNode},
@@ -47,9 +48,7 @@ impl DirectoryBuilder {
     ///
     /// [`UnixfsError::EntryName`] for a name that no path could reach.
     pub fn insert(&mut self, name: String, child: Child) -> Result<Option<Child>, UnixfsError> {
-        if matches!(name.as_str(), "" | "." | "..") || name.contains('/') {
-            return Err(UnixfsError::EntryName { name });
-        }
+        check_name(&name)?;
         let name_len = name.len();
         self.links_len += name_len + child.cid.encoded_len();
         let old = self.entries.insert(name, child);
@@ -65,22 +64,12 @@ impl DirectoryBuilder {
             DirectoryEstimate::Disabled => 0,
             DirectoryEstimate::Links => self.links_len,
             DirectoryEstimate::Block => {
-                let link = |(name, child): (&String, &Child)| {
-                    field_len(
-                        field_len(child.cid.encoded_len())
-                            + field_len(name.len())
-                            + 1
-                            + pb::varint_len(child.total_len),
-                    )
-                };
-                let links_len: usize = self.entries.iter().map(link).sum();
-                links_len + field_len(self.data().encode().len())
+                let entry_len =
+                    |(name, child): (&String, &Child)| entry_len(&self.options, name.len(), child);
+                let entries_len: usize = self.entries.iter().map(entry_len).sum();
+                entries_len + node_len(&self.options, &self.metadata)
             }
         }
-    }
-
-    fn data(&self) -> Data {
-        Data::new(DataType::Directory).with_metadata(&self.metadata)
     }
 
     /// Ends the directory; puts its nodes into `out`, children before parents, the root last.
@@ -96,18 +85,60 @@ impl DirectoryBuilder {
         if too_many || too_long {
             return hamt::build(self.entries, &self.metadata, &self.options, out);
         }
-        let link = |(name, child): (String, Child)| PbLink::new(name, child.cid, child.total_len);
-        let message = self.data();
-        let node = PbNode {
-            links: self.entries.into_iter().map(link).collect(),
-            data: Some(message.encode().into()),
-        };
-        let encoded = dag_pb::encode(&node);
-        let total_len = node.total_len(encoded.len());
-        let block = self.options.block(codec::DAG_PB, encoded.into())?;
-        let cid = block.cid().clone();
-        out.push(block);
-        Ok(Child { cid, data_len: 0, total_len })
+        encode_basic(&self.entries, &self.metadata, &self.options, out)
+    }
+}
+
+/// Refuses a name that no path could reach.
+pub(crate) fn check_name(name: &str) -> Result<(), UnixfsError> {
+    if matches!(name, "" | "." | "..") || name.contains('/') {
+        return Err(UnixfsError::EntryName { name: name.to_owned() });
+    }
+    Ok(())
+}
+
+/// Makes a directory of one node.
+pub(crate) fn encode_basic<N: Clone + Into<Bytes>>(
+    entries: &BTreeMap<N, Child>,
+    metadata: &Metadata,
+    options: &Options,
+    out: &mut Vec<Block>,
+) -> Result<Child, UnixfsError> {
+    let link =
+        |(name, child): (&N, &Child)| PbLink::new(name.clone(), child.cid.clone(), child.total_len);
+    let node = PbNode {
+        links: entries.iter().map(link).collect(),
+        data: Some(message(metadata).encode().into()),
+    };
+    let encoded = dag_pb::encode(&node);
+    let total_len = node.total_len(encoded.len());
+    let block = options.block(codec::DAG_PB, encoded.into())?;
+    let cid = block.cid().clone();
+    out.push(block);
+    Ok(Child { cid, data_len: 0, total_len })
+}
+
+fn message(metadata: &Metadata) -> Data {
+    Data::new(DataType::Directory).with_metadata(metadata)
+}
+
+/// What an entry adds to a directory's length, by the estimate that was asked for.
+pub(crate) fn entry_len(options: &Options, name_len: usize, child: &Child) -> usize {
+    let cid_len = child.cid.encoded_len();
+    match options.directory_estimate {
+        DirectoryEstimate::Disabled => 0,
+        DirectoryEstimate::Links => name_len + cid_len,
+        DirectoryEstimate::Block => field_len(
+            field_len(cid_len) + field_len(name_len) + 1 + pb::varint_len(child.total_len),
+        ),
+    }
+}
+
+/// How long a directory without entries is, by the estimate that was asked for.
+pub(crate) fn node_len(options: &Options, metadata: &Metadata) -> usize {
+    match options.directory_estimate {
+        DirectoryEstimate::Disabled | DirectoryEstimate::Links => 0,
+        DirectoryEstimate::Block => field_len(message(metadata).encode().len()),
     }
 }
 

@@ -39,7 +39,7 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    fn new(fanout: usize) -> Self {
+    pub(crate) fn new(fanout: usize) -> Self {
         Self { fanout }
     }
 
@@ -57,21 +57,38 @@ impl Shape {
         self.bits().div_ceil(4) as usize
     }
 
-    fn prefix(self, index: usize) -> String {
+    pub(crate) fn prefix(self, index: usize) -> String {
         format!("{index:0width$X}", width = self.prefix_len())
     }
 
     /// The index that a hash has at `depth`, which is below [`Shape::depth_max`].
-    fn index(self, hash: u64, depth: u32) -> usize {
+    pub(crate) fn index(self, hash: u64, depth: u32) -> usize {
         let shift = HASH_BITS - self.bits() * (depth + 1);
         (hash >> shift) as usize & (self.fanout - 1)
     }
 
+    /// The index that a link's name begins with.
+    pub(crate) fn index_of(self, name: &[u8]) -> Option<usize> {
+        let prefix = name.get(..self.prefix_len())?;
+        let index = usize::from_str_radix(std::str::from_utf8(prefix).ok()?, 16).ok()?;
+        (index < self.fanout && self.prefix(index).as_bytes() == prefix).then_some(index)
+    }
+
+    /// Whether two hashes have the same index on every level.
+    pub(crate) fn collides(self, a: u64, b: u64) -> bool {
+        let rest = HASH_BITS - self.bits() * self.depth_max();
+        a >> rest == b >> rest
+    }
+
     /// The prefix under which `name` is found at `depth`; `None` below the last level.
     pub(crate) fn prefix_of(self, name: &str, depth: u32) -> Option<String> {
-        (depth < self.depth_max())
-            .then(|| self.prefix(self.index(murmur3::murmur3(name.as_bytes()), depth)))
+        (depth < self.depth_max()).then(|| self.prefix(self.index(hash_of(name.as_bytes()), depth)))
     }
+}
+
+/// The hash that decides where a name stands.
+pub(crate) fn hash_of(name: &[u8]) -> u64 {
+    murmur3::murmur3(name)
 }
 
 /// Reads a shard's shape, and checks that there is a link for each bit that is set.
@@ -121,7 +138,7 @@ pub(crate) fn build(
 ) -> Result<Child, UnixfsError> {
     let shape = Shape::new(options.hamt_fanout);
     let hashed = entries.into_iter().map(|(name, child)| {
-        let hash = murmur3::murmur3(name.as_bytes());
+        let hash = hash_of(name.as_bytes());
         Sorted { hash, name, child }
     });
     let mut sorted: Vec<Sorted> = hashed.collect();
@@ -186,10 +203,7 @@ fn node(
     below: &[Child],
     metadata: &Metadata,
 ) -> (Bytes, u64) {
-    let mut field = vec![0_u8; shape.fanout / 8];
-    let mut node = PbNode::default();
-    for (index, slot) in plan {
-        field[shape.fanout / 8 - 1 - index / 8] |= 1 << (index % 8);
+    let link = |(index, slot): &(usize, Slot)| {
         let mut name = shape.prefix(*index);
         let child = match slot {
             Slot::Shard(place) => &below[*place],
@@ -198,7 +212,23 @@ fn node(
                 &sorted[*place].child
             }
         };
-        node.links.push(PbLink::new(name, child.cid.clone(), child.total_len));
+        (*index, PbLink::new(name, child.cid.clone(), child.total_len))
+    };
+    encode(shape, plan.iter().map(link).collect(), metadata)
+}
+
+/// Returns a node's bytes and the total length of it and what is below; `links` have their
+/// prefixes and stand in the order of their indexes.
+pub(crate) fn encode(
+    shape: Shape,
+    links: Vec<(usize, PbLink)>,
+    metadata: &Metadata,
+) -> (Bytes, u64) {
+    let mut field = vec![0_u8; shape.fanout / 8];
+    let mut node = PbNode::default();
+    for (index, link) in links {
+        field[shape.fanout / 8 - 1 - index / 8] |= 1 << (index % 8);
+        node.links.push(link);
     }
     let zeros = field.iter().take_while(|byte| **byte == 0).count();
     let mut message = Data::new(DataType::HamtShard).with_metadata(metadata);

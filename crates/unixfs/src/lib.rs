@@ -11,6 +11,7 @@
 
 mod data;
 mod directory;
+mod edit;
 mod entry;
 mod error;
 mod file;
@@ -23,6 +24,7 @@ mod resolve;
 
 pub use data::{Data, DataError, DataType, Metadata, Mtime};
 pub use directory::DirectoryBuilder;
+pub use edit::DirectoryEditor;
 pub use entry::{Entry, EntryKind};
 pub use error::UnixfsError;
 pub use file::FileBuilder;

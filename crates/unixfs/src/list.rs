@@ -132,7 +132,7 @@ impl Opener for Lister {
 }
 
 /// Decodes a node of a trie below its root.
-fn open_shard(block: &Block, shape: Shape, depth: u32) -> Result<PbNode, UnixfsError> {
+pub(crate) fn open_shard(block: &Block, shape: Shape, depth: u32) -> Result<PbNode, UnixfsError> {
     let cid = block.cid();
     if depth >= shape.depth_max() {
         return Err(UnixfsError::malformed(cid, "shard below the last level"));
@@ -144,7 +144,7 @@ fn open_shard(block: &Block, shape: Shape, depth: u32) -> Result<PbNode, UnixfsE
     Ok(node)
 }
 
-fn open_directory(block: &Block) -> Result<(Data, PbNode), UnixfsError> {
+pub(crate) fn open_directory(block: &Block) -> Result<(Data, PbNode), UnixfsError> {
     let kind = match open(block)? {
         Opened::Node { data, node }
             if matches!(data.kind, DataType::Directory | DataType::HamtShard) =>
