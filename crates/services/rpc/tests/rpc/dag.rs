@@ -182,18 +182,44 @@ async fn broken_files_are_refused_and_named() {
     let fixture = Fixture::new().await;
     let root = fixture.add_tree().await;
     let file = fixture.call("dag export", &root).await.unwrap().bytes;
+    let last = fixture.call("refs", &format!("{root} recursive=true")).await.unwrap();
+    let last = last.values.last().unwrap()["Ref"].as_str().unwrap().to_owned();
+    // The last section: a length of one byte, a CIDv0 of 34, the block.
+    let block_len = fixture.call("block get", &last).await.unwrap().bytes.len();
+    let place = format!("byte {}", file.len() - block_len - 35);
     let mut rotten = file.clone();
     *rotten.last_mut().unwrap() ^= 1;
-    let other = Fixture::new().await;
-    for (file, expected) in [
-        (file[..file.len() - 1].to_vec(), "x.car: invalid car: it ends too early"),
-        (b"nonsense".to_vec(), "x.car: invalid car"),
-        (rotten, "is corrupt"),
+    for (broken, kept, part) in [
+        (file[..file.len() - 1].to_vec(), 4, "x.car: invalid car: it ends too early"),
+        ([&file[..], &[0]].concat(), 5, "a section without bytes"),
+        (b"nonsense".to_vec(), 0, "x.car: invalid car"),
+        (rotten, 4, "is corrupt"),
     ] {
-        let error = import(&other, file, "").await.unwrap_err();
-        assert!(error.message().contains(expected), "{expected}: {error}");
+        let other = Fixture::new().await;
+        let error = import(&other, broken, "stats=true").await.unwrap_err();
+        let text = error.message();
+        assert!(text.contains(part), "{part}: {text}");
+        assert!(text.contains(&format!("; {kept} blocks (")), "{part}: {text}");
+        assert_eq!(text.contains(&place), kept == 4, "{place}: {text}");
+        assert_eq!(text.contains(&last), part == "is corrupt", "{last}: {text}");
+        let refs = other.call("refs local", "").await.unwrap();
+        assert_eq!(refs.values.len(), kept, "{part}: what is told is what is there");
+        assert_eq!(other.call("pin ls", "").await.unwrap().text.out, "");
     }
-    assert_eq!(other.call("pin ls", "").await.unwrap().text.out, "");
+}
+
+/// Of several files the broken one is named, and those before it count.
+#[tokio::test]
+async fn the_broken_one_of_many_files_is_named() {
+    let (fixture, other) = (Fixture::new().await, Fixture::new().await);
+    let root = fixture.add_tree().await;
+    let good = fixture.call("dag export", &root).await.unwrap().bytes;
+    let bad = good[..good.len() - 1].to_vec();
+    let car = |name: &str, bytes: Vec<u8>| AddEntry::file(name, std::io::Cursor::new(bytes));
+    let files = entries(vec![car("good.car", good), car("bad.car", bad)]);
+    let error = other.call_with("dag import", "", Some(files)).await.unwrap_err();
+    assert!(error.message().starts_with("bad.car: invalid car"), "{error}");
+    assert!(error.message().contains("; 9 blocks ("), "{error}");
 }
 
 #[tokio::test]
