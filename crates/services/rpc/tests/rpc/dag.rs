@@ -238,3 +238,39 @@ async fn what_is_no_data_is_refused_with_its_place() {
         assert!(error.message().contains(expected), "{data} {options}: {error}");
     }
 }
+
+/// Archives of less than everything, by the words of the gateway specification.
+#[tokio::test]
+async fn parts_are_exported() {
+    let fixture = Fixture::new().await;
+    let bytes: Vec<u8> = (0..5000_u32).map(|at| (at / 1000) as u8).collect();
+    let file = AddEntry::file("f", std::io::Cursor::new([&bytes[..], &bytes[..1000]].concat()));
+    let line = "chunker=size-1000 cid-version=1 quieter=true";
+    let told = fixture.call_with("add", line, Some(entries(vec![file]))).await.unwrap();
+    let root = told.text.out.trim().to_owned();
+    for (options, count) in [
+        ("", 6),
+        ("dups=y", 7),
+        ("dag-scope=block", 1),
+        ("dag-scope=entity dups=y order=unk", 7),
+        ("entity-bytes=1500:2500", 3),
+        ("entity-bytes=-1:*", 2),
+        ("entity-bytes=7000:*", 1),
+    ] {
+        let file = fixture.call("dag export", &format!("{root} {options}")).await.unwrap().bytes;
+        let again = fixture.call("dag export", &format!("{root} {options}")).await.unwrap().bytes;
+        assert_eq!(file, again, "{options}");
+        let told = import(&Fixture::new().await, file, "stats=true local-only=true").await.unwrap();
+        assert_eq!(told.values[0]["Stats"]["BlockCount"], count, "{options}");
+    }
+    for (options, part) in [
+        ("dag-scope=some", "all, entity or block"),
+        ("entity-bytes=1", "FROM:TO"),
+        ("entity-bytes=0:* dag-scope=all", "goes with"),
+        ("dups=x", "y or n"),
+        ("order=x", "dfs or unk"),
+    ] {
+        let error = fixture.call("dag export", &format!("{root} {options}")).await.unwrap_err();
+        assert!(error.message().contains(part), "{options}: {error}");
+    }
+}
