@@ -21,6 +21,6 @@ mod settings;
 
 pub use daemon::Daemon;
 pub use home::{Home, Outcome, run};
-pub use peer::{Peer, node_script};
+pub use peer::{Peer, node_script, python_script};
 pub use process::{Running, fail};
 pub use settings::{binary, peers, run_count, say_skipped, skip};

@@ -113,6 +113,13 @@ pub fn node_script(home: &Path, script: &str, args: &[&str]) -> Outcome {
     outcome(node(home, script).args(args), Vec::new())
 }
 
+/// Runs one of the Python scripts in `tests/peers/` with the installed packages, to its end.
+pub fn python_script(home: &Path, script: &str, args: &[&str]) -> Outcome {
+    let mut command = Command::new("python3");
+    command.arg(source(script)).args(args).env("PYTHONPATH", home.join("py"));
+    outcome(&mut command, Vec::new())
+}
+
 /// Node.js resolves packages from where a script lies, so it is put beside them first.
 fn node(home: &Path, script: &str) -> Command {
     let npm = home.join("npm");

@@ -1,9 +1,10 @@
-//! The RPC API as others' clients use it: kubo-rpc-client, ipfsd-ctl, curl, a browser's rules.
+//! The RPC API as others' clients use it: kubo-rpc-client, ipfsd-ctl, ipfshttpclient, curl, a
+//! browser's rules.
 
 use cairn_tests::{
     Home, binary,
     http::{self, Request},
-    node_script, peers, skip, tree,
+    node_script, peers, python_script, skip, tree,
 };
 use std::{fs, net::SocketAddr, process::Command};
 
@@ -33,6 +34,15 @@ fn ipfsd_ctl_starts_and_stops_it() {
     let binary = binary.to_str().expect("the path of the binary is text");
     let outcome = node_script(&peers, "launcher.mjs", &[binary]);
     assert_eq!(outcome.text(), "ok spawn\nok info\nok exchange\nok clean");
+}
+
+#[test]
+fn old_clients_find_the_object_commands() {
+    let Some(peers) = peers() else { return };
+    let home = Home::new();
+    let daemon = home.daemon();
+    let outcome = python_script(&peers, "object_client.py", &[&multiaddr(daemon.api)]);
+    assert_eq!(outcome.text(), "ok make\nok read\nok patch\nok diff\nok refuse");
 }
 
 #[test]

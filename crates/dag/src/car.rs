@@ -46,11 +46,21 @@ pub enum CarError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// A section's block cannot be taken: it is not what its CID says, as a rule.
+    #[error("invalid car: section at byte {offset}: {reason}")]
+    Block {
+        /// Where the section begins.
+        offset: u64,
+        /// Which block, and what is wrong with it.
+        reason: String,
+    },
     /// The file ends within a section, or before its header does.
-    #[error("invalid car: it ends too early, after {offset} bytes")]
+    #[error("invalid car: it ends too early, after {offset} bytes (byte {section} begins a part)")]
     Truncated {
         /// Its length in bytes.
         offset: u64,
+        /// Where the part begins that is not whole.
+        section: u64,
     },
 }
 
@@ -104,6 +114,8 @@ pub struct CarDecoder {
     place: Place,
     /// Bytes taken out of the buffer.
     offset: u64,
+    /// Where the section begins whose block came out last.
+    section_offset: u64,
     /// Bytes of the inner file still to come; `None` until the end of what comes.
     left: Option<u64>,
     roots: Vec<Cid>,
@@ -122,6 +134,7 @@ impl CarDecoder {
             buffer: BytesMut::new(),
             place: Place::Start,
             offset: 0,
+            section_offset: 0,
             left: None,
             roots: Vec::new(),
         }
@@ -130,6 +143,11 @@ impl CarDecoder {
     /// The roots that the header names; none before the first block came out or the file ended.
     pub fn roots(&self) -> &[Cid] {
         &self.roots
+    }
+
+    /// Where in the file the section begins whose block came out last.
+    pub fn section_offset(&self) -> u64 {
+        self.section_offset
     }
 
     /// Takes the next bytes of the file.
@@ -169,7 +187,8 @@ impl CarDecoder {
         if matches!(self.place, Place::Sections) && is_whole {
             return Ok(());
         }
-        Err(CarError::Truncated { offset: self.offset + self.buffer.len() as u64 })
+        let section = self.offset;
+        Err(CarError::Truncated { offset: section + self.buffer.len() as u64, section })
     }
 
     /// Reads the length in front; `None` if it is not all there.
@@ -293,6 +312,7 @@ impl CarDecoder {
             return fail("a block of over 2 MiB");
         }
         let data = section.slice_ref(data);
+        self.section_offset = offset;
         Ok(Some((cid, data)))
     }
 }

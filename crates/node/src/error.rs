@@ -57,6 +57,16 @@ pub enum NodeError {
         /// What is wrong with it.
         source: CarError,
     },
+    /// An import ended early; what came before is kept, durably.
+    #[error("{source}; {kept_count} blocks ({kept_len} bytes) were kept, no root is pinned")]
+    ImportEnded {
+        /// Blocks that were kept, of all files.
+        kept_count: u64,
+        /// Their bytes.
+        kept_len: u64,
+        /// Why it ended, with the file's name.
+        source: Box<NodeError>,
+    },
     /// A directory or a link stands where a file should.
     #[error("{path} is not a file")]
     NotAFile {
@@ -184,6 +194,7 @@ impl NodeError {
             | Self::UpdateFrom { .. }
             | Self::UpdateTo { .. } => ErrorKind::Conflict,
             Self::Cancelled => ErrorKind::Cancelled,
+            Self::ImportEnded { source, .. } => source.kind(),
             _ => ErrorKind::Failed,
         }
     }
@@ -195,6 +206,7 @@ impl NodeError {
             Self::Block(error) => error.is_transient(),
             Self::Store(error) => error.is_transient(),
             Self::Network(_) => true,
+            Self::ImportEnded { source, .. } => source.is_transient(),
             _ => false,
         }
     }

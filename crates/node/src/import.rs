@@ -3,8 +3,8 @@
 //! Blocks are hashed many at a time and written as they come; nothing below a root has to come
 //! in any order, or at all.
 //!
-//! Invariant: a block that does not hash to its CID ends the import, naming it; what came before
-//! is garbage unless something else keeps it.
+//! Invariant: a block that does not hash to its CID is not stored and ends the import, which names
+//! it, its file and its place there. What came before is kept, and told; nothing pins it.
 //! Not here: the format (`cairn_dag::car`), pinning the roots.
 
 use crate::{AddEntries, AddEntryError, AddKind, Node, NodeError};
@@ -50,27 +50,29 @@ impl Node {
     ///
     /// # Errors
     ///
-    /// [`NodeError::Car`] naming the file that is broken, [`NodeError::Block`] a block that is
-    /// not what its CID says, [`NodeError::Entry`] what is no file, [`NodeError::Store`].
+    /// [`NodeError::ImportEnded`] tells what was kept before the import ended; its source is
+    /// [`NodeError::Car`] with the file and the place that is broken, [`NodeError::Entry`] for a
+    /// file that cannot be read, or [`NodeError::NotAFile`]. Any other error says that nothing is
+    /// known to be kept: [`NodeError::Store`], [`NodeError::Cancelled`].
     pub async fn car_import(&self, files: AddEntries) -> Result<CarImport, NodeError> {
         let stop = CancellationToken::new();
         let _stop_when_dropped = stop.clone().drop_guard();
         let node = self.clone();
         blocking(move || {
             let mut import = Import { node: &node, stop, taken: CarImport::default() };
-            for entry in files {
-                let entry = entry?;
-                let path = match entry.path {
-                    path if path.is_empty() => UNNAMED.to_owned(),
-                    path => path,
-                };
-                match entry.kind {
-                    AddKind::File(mut file) => import.file(&path, &mut *file)?,
-                    _ => return Err(NodeError::NotAFile { path }),
-                }
+            let result = import.files(files);
+            if matches!(result, Err(NodeError::Store(_) | NodeError::Cancelled)) {
+                return result.map(|()| import.taken);
             }
             node.store().flush()?;
-            Ok(import.taken)
+            match result {
+                Ok(()) => Ok(import.taken),
+                Err(error) => Err(NodeError::ImportEnded {
+                    kept_count: import.taken.block_count,
+                    kept_len: import.taken.len,
+                    source: Box::new(error),
+                }),
+            }
         })
         .await
     }
@@ -82,19 +84,70 @@ struct Import<'a> {
     taken: CarImport,
 }
 
+/// Blocks that wait to be checked, unchecked, each with the place of its section.
+#[derive(Default)]
+struct Batch {
+    blocks: Vec<(Cid, Bytes)>,
+    offsets: Vec<u64>,
+    len: usize,
+}
+
 impl Import<'_> {
+    fn files(&mut self, files: AddEntries) -> Result<(), NodeError> {
+        for entry in files {
+            let entry = entry?;
+            let path = match entry.path {
+                path if path.is_empty() => UNNAMED.to_owned(),
+                path => path,
+            };
+            match entry.kind {
+                AddKind::File(mut file) => self.file(&path, &mut *file)?,
+                _ => return Err(NodeError::NotAFile { path }),
+            }
+        }
+        Ok(())
+    }
+
     fn file(&mut self, path: &str, file: &mut dyn Read) -> Result<(), NodeError> {
-        let broken = |source: CarError| NodeError::Car { path: path.to_owned(), source };
         let mut decoder = CarDecoder::new();
+        let mut batch = Batch::default();
+        let read = self.blocks(path, file, &mut decoder, &mut batch);
+        if matches!(read, Err(NodeError::Store(_) | NodeError::Cancelled)) {
+            return read;
+        }
+        // What came before the broken part is good, unless it is broken itself, and earlier.
+        self.write(path, batch)?;
+        read?;
+        for root in decoder.roots() {
+            if self.taken.roots.contains(root) {
+                continue;
+            }
+            if self.taken.roots.len() == ROOT_COUNT_MAX {
+                let source = CarError::Header { reason: "more roots than the limit" };
+                return Err(NodeError::Car { path: path.to_owned(), source });
+            }
+            self.taken.roots.push(root.clone());
+        }
+        Ok(())
+    }
+
+    /// Reads a file to its end; the last blocks are left in `batch`.
+    fn blocks(
+        &mut self,
+        path: &str,
+        file: &mut dyn Read,
+        decoder: &mut CarDecoder,
+        batch: &mut Batch,
+    ) -> Result<(), NodeError> {
+        let broken = |source: CarError| NodeError::Car { path: path.to_owned(), source };
         let mut memory = vec![0; READ_LEN];
-        let (mut batch, mut batch_len) = (Vec::new(), 0);
         loop {
             while let Some((cid, data)) = decoder.next_block().map_err(broken)? {
-                batch_len += data.len();
-                batch.push((cid, data));
-                if batch_len >= BATCH_LEN_MAX || batch.len() >= BATCH_COUNT_MAX {
-                    self.write(std::mem::take(&mut batch))?;
-                    batch_len = 0;
+                batch.len += data.len();
+                batch.blocks.push((cid, data));
+                batch.offsets.push(decoder.section_offset());
+                if batch.len >= BATCH_LEN_MAX || batch.blocks.len() >= BATCH_COUNT_MAX {
+                    self.write(path, std::mem::take(batch))?;
                 }
             }
             let failed = |source| AddEntryError::Io { op: "read", path: path.into(), source };
@@ -105,34 +158,33 @@ impl Import<'_> {
                 Err(error) => return Err(failed(error).into()),
             }
         }
-        decoder.finish().map_err(broken)?;
-        self.write(batch)?;
-        for root in decoder.roots() {
-            if self.taken.roots.contains(root) {
-                continue;
-            }
-            if self.taken.roots.len() == ROOT_COUNT_MAX {
-                return Err(broken(CarError::Header { reason: "more roots than the limit" }));
-            }
-            self.taken.roots.push(root.clone());
-        }
-        Ok(())
+        decoder.finish().map_err(broken)
     }
 
-    /// Checks blocks in lanes and writes them.
-    fn write(&mut self, batch: Vec<(Cid, Bytes)>) -> Result<(), NodeError> {
+    /// Checks blocks in lanes and writes them, up to the first that is broken.
+    fn write(&mut self, path: &str, batch: Batch) -> Result<(), NodeError> {
         if self.stop.is_cancelled() {
             return Err(NodeError::Cancelled);
         }
-        let blocks: Result<Vec<Block>, _> = Block::verify_many(batch).into_iter().collect();
-        let blocks = blocks?;
+        let mut blocks = Vec::with_capacity(batch.blocks.len());
+        let mut broken = None;
+        for (checked, offset) in Block::verify_many(batch.blocks).into_iter().zip(batch.offsets) {
+            match checked {
+                Ok(block) => blocks.push(block),
+                Err(error) => {
+                    let source = CarError::Block { offset, reason: error.to_string() };
+                    broken = Some(NodeError::Car { path: path.to_owned(), source });
+                    break;
+                }
+            }
+        }
+        self.node.store().append(&blocks)?;
         self.taken.block_count += blocks.len() as u64;
         self.taken.len += blocks.iter().map(|block| block.data().len() as u64).sum::<u64>();
-        self.node.store().append(&blocks)?;
         if self.node.is_online() {
             let cids: Vec<Cid> = blocks.iter().map(|block| block.cid().clone()).collect();
             self.node.announce_local(&cids);
         }
-        Ok(())
+        broken.map_or(Ok(()), Err)
     }
 }

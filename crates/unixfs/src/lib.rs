@@ -19,6 +19,7 @@ mod hamt;
 mod leaf;
 mod list;
 mod options;
+mod part;
 mod read;
 mod resolve;
 
@@ -38,5 +39,6 @@ pub use options::{
     Child, DIRECTORY_LEN_MAX, DirectoryEstimate, Layout, MAX_LINKS_DEFAULT, MAX_LINKS_LIMIT,
     Options,
 };
+pub use part::{ByteSpan, PartOptions, Scope, part, resolve_with_blocks};
 pub use read::{FILE_DEPTH_MAX, read, read_within};
 pub use resolve::{Resolved, resolve, resolve_from};

@@ -106,6 +106,24 @@ fn what_is_written_is_read() {
 }
 
 #[test]
+fn places_are_told() {
+    let blocks = blocks(3);
+    let plain = file(&blocks);
+    let mut decoder = CarDecoder::new();
+    decoder.feed(&plain[..plain.len() - 1]);
+    let start = header(&[blocks[0].cid().clone()]).len();
+    let first = start + section_head(blocks[0].cid(), 0).len();
+    for expected in [start, first] {
+        decoder.next_block().unwrap().unwrap();
+        assert_eq!(decoder.section_offset(), expected as u64);
+    }
+    assert_eq!(decoder.next_block(), Ok(None));
+    let second = first + section_head(blocks[1].cid(), 100).len() + 100;
+    let (offset, section) = (plain.len() as u64 - 1, second as u64);
+    assert_eq!(decoder.finish(), Err(CarError::Truncated { offset, section }));
+}
+
+#[test]
 fn every_cut_is_noticed() {
     let plain = file(&blocks(3));
     let whole: Vec<usize> = {

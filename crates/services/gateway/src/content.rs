@@ -11,6 +11,7 @@
 //! file's name does not tell its type; a range reads only what holds it.
 //! Not here: sending (`represent.rs`), listings (`directory.rs`).
 
+mod car;
 mod refuse;
 mod represent;
 
@@ -20,7 +21,7 @@ use crate::{
     disposition::{self, Disposition},
     handler, media,
     refusal::Refusal,
-    request::{Format, Query},
+    request::{CAR, Format, Query},
     text,
     validators::Validators,
 };
@@ -75,8 +76,11 @@ pub(crate) async fn answer<S>(store: S, ask: &Ask<'_>) -> Result<Response<Body>,
 where
     S: BlockStore + Clone + 'static,
 {
-    let resolved = cairn_unixfs::resolve(&store, &ask.path).await;
-    let resolved = resolved.map_err(|error| refuse(ask, &error))?;
+    let archive = match &ask.format {
+        Format::Other(kind) if kind == CAR => Some(car::options(ask)?),
+        _ => None,
+    };
+    let (resolved, way) = resolve(&store, ask, archive.is_some()).await?;
     if !resolved.remaining.is_empty() {
         let inside = resolved.remaining.join("/");
         let sentence = format!(
@@ -87,11 +91,29 @@ where
         return Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, sentence));
     }
     let located = Located::new(ask, &resolved);
-    let mut response = located.answer(store, ask, &resolved.block).await?;
+    let mut response = match archive {
+        Some(options) => car::answer(store, ask, way, options)?,
+        None => located.answer(store, ask, &resolved.block).await?,
+    };
     let headers = response.headers_mut();
     headers.insert(X_IPFS_PATH.clone(), located.path);
     headers.insert(X_IPFS_ROOTS.clone(), located.roots);
     Ok(response)
+}
+
+/// Follows the path; with the blocks of the way if they are asked for.
+async fn resolve<S: BlockStore>(
+    store: &S,
+    ask: &Ask<'_>,
+    with_blocks: bool,
+) -> Result<(Resolved, Vec<Block>), Refusal> {
+    let resolved = match ask.path.cid() {
+        Some(root) if with_blocks => {
+            cairn_unixfs::resolve_with_blocks(store, root, ask.path.segments()).await
+        }
+        _ => cairn_unixfs::resolve(store, &ask.path).await.map(|resolved| (resolved, Vec::new())),
+    };
+    resolved.map_err(|error| refuse(ask, &error))
 }
 
 /// Where a path led, in the words of headers.

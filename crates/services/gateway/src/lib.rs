@@ -9,7 +9,7 @@
 //! Invariants: read-only; knows only `Node`'s public API; nothing from a request or a DAG
 //! reaches a header or a page unescaped (`text.rs`); an answer that cannot be finished ends its
 //! connection, so a short file never looks whole.
-//! Not here: subdomain gateways and CARs (`SHORTCOMINGS.md`), the RPC API (`cairn-rpc`).
+//! Not here: subdomain gateways (`SHORTCOMINGS.md`), the RPC API (`cairn-rpc`).
 
 mod body;
 mod content;

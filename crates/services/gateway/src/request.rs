@@ -15,7 +15,7 @@ use hyper::{
 
 /// How many query parameters are looked at; the rest is ignored.
 ///
-/// Source: own choice; the gateway knows six.
+/// Source: own choice; the gateway knows eleven.
 const PARAMETERS_MAX: usize = 64;
 
 /// What a request's path names.
@@ -58,6 +58,23 @@ pub(crate) struct Query {
     pub(crate) uri: Option<String>,
     /// `go-get=1`: a Go tool that does not follow redirects.
     pub(crate) go_get: bool,
+    /// What an archive is to hold.
+    pub(crate) car: CarQuery,
+}
+
+/// The parameters of a query that are about archives.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct CarQuery {
+    /// `dag-scope=`: how much of what the path leads to.
+    pub(crate) scope: Option<String>,
+    /// `entity-bytes=`: which bytes of a file.
+    pub(crate) bytes: Option<String>,
+    /// `car-version=`.
+    pub(crate) version: Option<String>,
+    /// `car-order=`: the order of the blocks.
+    pub(crate) order: Option<String>,
+    /// `car-dups=`: whether blocks stand as often as they are linked.
+    pub(crate) duplicates: Option<String>,
 }
 
 /// The form in which content is asked for.
@@ -71,10 +88,13 @@ pub(crate) enum Format {
     Other(String),
 }
 
+/// The media type of archives.
+pub(crate) const CAR: &str = "application/vnd.ipld.car";
+
 /// Names of `format=` and the media types of `Accept` that they stand for.
 const FORMATS: &[(&str, &str)] = &[
     ("raw", "application/vnd.ipld.raw"),
-    ("car", "application/vnd.ipld.car"),
+    ("car", CAR),
     ("tar", "application/x-tar"),
     ("json", "application/json"),
     ("cbor", "application/cbor"),
@@ -125,6 +145,11 @@ impl Query {
                 "filename" => &mut query.filename,
                 "format" => &mut query.format,
                 "uri" => &mut query.uri,
+                "dag-scope" => &mut query.car.scope,
+                "entity-bytes" => &mut query.car.bytes,
+                "car-version" => &mut query.car.version,
+                "car-order" => &mut query.car.order,
+                "car-dups" => &mut query.car.duplicates,
                 "download" => {
                     query.download |= value == "true";
                     continue;

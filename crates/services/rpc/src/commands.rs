@@ -19,6 +19,7 @@ mod get;
 mod id;
 mod ls;
 mod multibase;
+mod object;
 mod own;
 pub(crate) mod pin;
 mod refs;
@@ -69,6 +70,19 @@ pub const COMMANDS: &[&Command] = &[
     &files::chmod::COMMAND,
     &files::touch::COMMAND,
     &files::chroot::COMMAND,
+    &object::COMMAND,
+    &object::data::COMMAND,
+    &object::get::COMMAND,
+    &object::links::COMMAND,
+    &object::stat::COMMAND,
+    &object::diff::COMMAND,
+    &object::put::COMMAND,
+    &object::new::COMMAND,
+    &object::patch::COMMAND,
+    &object::patch::links::ADD,
+    &object::patch::links::REMOVE,
+    &object::patch::data::APPEND,
+    &object::patch::data::SET,
     &pin::COMMAND,
     &pin::add::COMMAND,
     &pin::ls::COMMAND,

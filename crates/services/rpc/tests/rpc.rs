@@ -8,6 +8,8 @@
 mod dag;
 #[path = "rpc/in_process.rs"]
 mod in_process;
+#[path = "rpc/object.rs"]
+mod object;
 #[path = "rpc/over_http.rs"]
 mod over_http;
 #[path = "rpc/support.rs"]

@@ -216,7 +216,7 @@ async fn a_block_is_given_as_it_is() {
     assert_eq!(by_accept.header("content-location"), format!("{target}?format=raw"));
     let part = site.get_with(&format!("{target}?format=raw"), &[("Range", "bytes=1-4")]).await;
     assert_eq!(part.bytes(), &by_query.bytes()[1..5]);
-    assert_eq!(site.get(&format!("{target}?format=car")).await.status, 406);
+    assert_eq!(site.get(&format!("{target}?format=tar")).await.status, 406);
 }
 
 #[tokio::test]

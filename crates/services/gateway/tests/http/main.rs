@@ -3,6 +3,7 @@
 //! What the headers and statuses have to be comes from the path gateway specification and, where
 //! that leaves a choice, from what Kubo's gateway answers.
 
+mod archives;
 mod client;
 mod directories;
 mod errors;

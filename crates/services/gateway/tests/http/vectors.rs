@@ -15,7 +15,7 @@ fn varint(bytes: &[u8]) -> (usize, &[u8]) {
 }
 
 /// Adds the blocks of a CAR; its first block is the root.
-async fn add_car(site: &Site, name: &str) -> Cid {
+pub(crate) async fn add_car(site: &Site, name: &str) -> Cid {
     let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../spec/vectors/unixfs");
     let bytes = std::fs::read(vectors.join(name)).expect("a vector");
     let (header_len, rest) = varint(&bytes);

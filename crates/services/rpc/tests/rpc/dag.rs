@@ -182,18 +182,44 @@ async fn broken_files_are_refused_and_named() {
     let fixture = Fixture::new().await;
     let root = fixture.add_tree().await;
     let file = fixture.call("dag export", &root).await.unwrap().bytes;
+    let last = fixture.call("refs", &format!("{root} recursive=true")).await.unwrap();
+    let last = last.values.last().unwrap()["Ref"].as_str().unwrap().to_owned();
+    // The last section: a length of one byte, a CIDv0 of 34, the block.
+    let block_len = fixture.call("block get", &last).await.unwrap().bytes.len();
+    let place = format!("byte {}", file.len() - block_len - 35);
     let mut rotten = file.clone();
     *rotten.last_mut().unwrap() ^= 1;
-    let other = Fixture::new().await;
-    for (file, expected) in [
-        (file[..file.len() - 1].to_vec(), "x.car: invalid car: it ends too early"),
-        (b"nonsense".to_vec(), "x.car: invalid car"),
-        (rotten, "is corrupt"),
+    for (broken, kept, part) in [
+        (file[..file.len() - 1].to_vec(), 4, "x.car: invalid car: it ends too early"),
+        ([&file[..], &[0]].concat(), 5, "a section without bytes"),
+        (b"nonsense".to_vec(), 0, "x.car: invalid car"),
+        (rotten, 4, "is corrupt"),
     ] {
-        let error = import(&other, file, "").await.unwrap_err();
-        assert!(error.message().contains(expected), "{expected}: {error}");
+        let other = Fixture::new().await;
+        let error = import(&other, broken, "stats=true").await.unwrap_err();
+        let text = error.message();
+        assert!(text.contains(part), "{part}: {text}");
+        assert!(text.contains(&format!("; {kept} blocks (")), "{part}: {text}");
+        assert_eq!(text.contains(&place), kept == 4, "{place}: {text}");
+        assert_eq!(text.contains(&last), part == "is corrupt", "{last}: {text}");
+        let refs = other.call("refs local", "").await.unwrap();
+        assert_eq!(refs.values.len(), kept, "{part}: what is told is what is there");
+        assert_eq!(other.call("pin ls", "").await.unwrap().text.out, "");
     }
-    assert_eq!(other.call("pin ls", "").await.unwrap().text.out, "");
+}
+
+/// Of several files the broken one is named, and those before it count.
+#[tokio::test]
+async fn the_broken_one_of_many_files_is_named() {
+    let (fixture, other) = (Fixture::new().await, Fixture::new().await);
+    let root = fixture.add_tree().await;
+    let good = fixture.call("dag export", &root).await.unwrap().bytes;
+    let bad = good[..good.len() - 1].to_vec();
+    let car = |name: &str, bytes: Vec<u8>| AddEntry::file(name, std::io::Cursor::new(bytes));
+    let files = entries(vec![car("good.car", good), car("bad.car", bad)]);
+    let error = other.call_with("dag import", "", Some(files)).await.unwrap_err();
+    assert!(error.message().starts_with("bad.car: invalid car"), "{error}");
+    assert!(error.message().contains("; 9 blocks ("), "{error}");
 }
 
 #[tokio::test]
@@ -210,5 +236,41 @@ async fn what_is_no_data_is_refused_with_its_place() {
     ] {
         let error = put(&fixture, data, options).await.unwrap_err();
         assert!(error.message().contains(expected), "{data} {options}: {error}");
+    }
+}
+
+/// Archives of less than everything, by the words of the gateway specification.
+#[tokio::test]
+async fn parts_are_exported() {
+    let fixture = Fixture::new().await;
+    let bytes: Vec<u8> = (0..5000_u32).map(|at| (at / 1000) as u8).collect();
+    let file = AddEntry::file("f", std::io::Cursor::new([&bytes[..], &bytes[..1000]].concat()));
+    let line = "chunker=size-1000 cid-version=1 quieter=true";
+    let told = fixture.call_with("add", line, Some(entries(vec![file]))).await.unwrap();
+    let root = told.text.out.trim().to_owned();
+    for (options, count) in [
+        ("", 6),
+        ("dups=y", 7),
+        ("dag-scope=block", 1),
+        ("dag-scope=entity dups=y order=unk", 7),
+        ("entity-bytes=1500:2500", 3),
+        ("entity-bytes=-1:*", 2),
+        ("entity-bytes=7000:*", 1),
+    ] {
+        let file = fixture.call("dag export", &format!("{root} {options}")).await.unwrap().bytes;
+        let again = fixture.call("dag export", &format!("{root} {options}")).await.unwrap().bytes;
+        assert_eq!(file, again, "{options}");
+        let told = import(&Fixture::new().await, file, "stats=true local-only=true").await.unwrap();
+        assert_eq!(told.values[0]["Stats"]["BlockCount"], count, "{options}");
+    }
+    for (options, part) in [
+        ("dag-scope=some", "all, entity or block"),
+        ("entity-bytes=1", "FROM:TO"),
+        ("entity-bytes=0:* dag-scope=all", "goes with"),
+        ("dups=x", "y or n"),
+        ("order=x", "dfs or unk"),
+    ] {
+        let error = fixture.call("dag export", &format!("{root} {options}")).await.unwrap_err();
+        assert!(error.message().contains(part), "{options}: {error}");
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     command::{Argument, Command, Opt},
     text::{Link, each},
 };
-use cairn_node::{Fetch, PinOptions};
+use cairn_node::{Fetch, NodeError, PinOptions};
 use serde::{Deserialize, Serialize};
 
 /// The row of the table.
@@ -13,7 +13,10 @@ pub(crate) const COMMAND: Command = Command {
     path: "dag import",
     tagline: "Take the blocks of CAR files",
     help: "Every block is checked. The roots that the files name are pinned at the end, without\n\
-           fetching anything: a root that is not whole is told and not pinned.",
+           fetching anything: a root that is not whole is told and not pinned.\n\n\
+           A file that is broken ends the import: the error names the file, the place in it and the\n\
+           block, and how many blocks were kept before it. With --stats the count comes as an\n\
+           answer, too. What was kept is not pinned.",
     arguments: &[Argument::file("path", "CAR files, version 1 or 2").many()],
     options: &[
         Opt::flag("pin-roots", "Pin the roots").default("true"),
@@ -81,7 +84,18 @@ async fn run(mut call: Call) -> Result<(), RpcError> {
     let files = call.take_files()?;
     let node = call.node()?;
     let _until_pinned = node.store().lease();
-    let taken = node.car_import(files).await.map_err(|error| RpcError::of(&error))?;
+    let taken = match node.car_import(files).await {
+        Ok(taken) => taken,
+        Err(error) => {
+            if let NodeError::ImportEnded { kept_count, kept_len, .. } = error
+                && call.request.flag("stats")
+            {
+                let stats = Stats { block_count: kept_count, block_bytes_count: kept_len };
+                call.out.event(&Answer { root: None, stats: Some(stats) }).await?;
+            }
+            return Err(RpcError::of(&error));
+        }
+    };
     for root in taken.roots.iter().filter(|_| pins) {
         let options = PinOptions { fetch: Fetch::Local, ..PinOptions::default() };
         let pinned = node.pin_add_many(std::slice::from_ref(root), options, None).await;
