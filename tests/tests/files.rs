@@ -6,6 +6,7 @@
 use cairn_tests::{Daemon, Home, http, tree::Random};
 use serde_json::{Value, json};
 use std::{
+    ffi::OsStr,
     net::SocketAddr,
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -405,18 +406,22 @@ fn a_huge_directory_is_edited() {
     for number in 0..HUGE_COUNT {
         std::fs::write(folder.join(format!("{number:05}")), number.to_string()).expect("a file");
     }
+    let narrow = ["add", "-Q", "-r", "--max-hamt-fanout=16"].map(OsStr::new);
+    let narrow = home.run(narrow.into_iter().chain([folder.as_os_str()])).text();
     let cid = home.add(&folder);
+    assert_ne!(cid, narrow);
     let daemon = home.daemon_with(&["--offline"]);
     let api = daemon.api;
-    ok(api, &format!("cp?arg=/ipfs/{cid}&arg=/huge"));
-    write(api, "arg=/huge/new&create=true", b"new");
-    assert_ne!(daemon.rpc("files/stat?arg=/huge")["Hash"], json!(cid));
-    assert_eq!(
-        daemon.rpc("files/ls?arg=/huge&long=true")["Entries"].as_array().map(Vec::len),
-        Some(HUGE_COUNT + 1)
-    );
-    ok(api, "rm?arg=/huge/new");
-    assert_eq!(daemon.rpc("files/stat?arg=/huge")["Hash"], json!(cid), "it is as it was");
-    write(api, "arg=/huge/00007&truncate=true", b"seven");
-    assert_eq!(http::post(api, "/api/v0/files/read?arg=/huge/00007").body, b"seven");
+    for (cid, path) in [(cid, "/huge"), (narrow, "/narrow")] {
+        ok(api, &format!("cp?arg=/ipfs/{cid}&arg={path}"));
+        write(api, &format!("arg={path}/new&create=true"), b"new");
+        assert_ne!(daemon.rpc(&format!("files/stat?arg={path}"))["Hash"], json!(cid));
+        let entries = daemon.rpc(&format!("files/ls?arg={path}&long=true"));
+        assert_eq!(entries["Entries"].as_array().map(Vec::len), Some(HUGE_COUNT + 1));
+        ok(api, &format!("rm?arg={path}/new"));
+        assert_eq!(daemon.rpc(&format!("files/stat?arg={path}"))["Hash"], json!(cid), "as it was");
+        write(api, &format!("arg={path}/00007&truncate=true"), b"seven");
+        let read = http::post(api, &format!("/api/v0/files/read?arg={path}/00007"));
+        assert_eq!(read.body, b"seven");
+    }
 }

@@ -59,7 +59,8 @@ pub fn links(data: &[u8]) -> Result<Vec<Cid>, CodecError> {
     match object.kind {
         b"blob" => Ok(Vec::new()),
         b"tree" => object.tree().map(|entry| entry.map(|entry| entry.cid)).collect(),
-        _ => Lines::new(object.content, object.start).links(),
+        b"commit" => Lines::new(object.content, object.start).commit_links(),
+        _ => Lines::new(object.content, object.start).tag_links(),
     }
 }
 

@@ -30,14 +30,25 @@ impl<'a> Lines<'a> {
         Self { rest: content, offset, is_ended: false }
     }
 
-    /// The links of a commit or a tag, those of tags merged into it as well.
-    pub(super) fn links(mut self) -> Result<Vec<Cid>, CodecError> {
+    /// The links of a commit, those of tags merged into it as well.
+    pub(super) fn commit_links(mut self) -> Result<Vec<Cid>, CodecError> {
         let mut links = Vec::new();
         while let Some(header) = self.header() {
             match header.name {
-                b"tree" | b"parent" | b"object" => links.push(header.link(header.value)?),
+                b"tree" | b"parent" => links.push(header.link(header.value)?),
                 b"mergetag" => links.push(header.merged_link()?),
                 _ => {}
+            }
+        }
+        Ok(links)
+    }
+
+    /// The links of a tag: a header of another name is no link, whatever it looks like.
+    pub(super) fn tag_links(mut self) -> Result<Vec<Cid>, CodecError> {
+        let mut links = Vec::new();
+        while let Some(header) = self.header() {
+            if header.name == b"object" {
+                links.push(header.link(header.value)?);
             }
         }
         Ok(links)

@@ -112,6 +112,15 @@ a tag
 }
 
 #[test]
+fn headers_of_commits_mean_nothing_in_tags() {
+    let content = "object 4964dc82b4bd507103723f87a715eb924d5c3215\ntree none\nparent x\n\n";
+    let data = format!("tag {}\0{content}", content.len());
+    let node = decode(data.as_bytes()).unwrap();
+    assert_eq!(links(data.as_bytes()), Ok(node.links()));
+    assert_eq!(node.links(), [cid_of("4964dc82b4bd507103723f87a715eb924d5c3215")]);
+}
+
+#[test]
 fn broken_objects_are_refused_with_the_place() {
     let rows: &[(&[u8], &str)] = &[
         (b"", "byte 0: an object without a header"),

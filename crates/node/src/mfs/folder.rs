@@ -7,8 +7,9 @@
 use super::{MfsError, local::Local};
 use crate::NodeError;
 use cairn_block::{Block, Cid, Version};
+use cairn_dag::dag_pb;
 use cairn_hash::code;
-use cairn_unixfs::{Child, DirectoryBuilder, Entry, Metadata, Options};
+use cairn_unixfs::{Child, Data, DataType, DirectoryBuilder, Entry, Metadata, Options};
 use futures::TryStreamExt as _;
 use std::collections::{BTreeMap, HashMap};
 
@@ -32,7 +33,7 @@ impl Folder {
     }
 
     /// Reads the directory whose root is `block`; its CIDs stay of the version and hash that they
-    /// have.
+    /// have, and a trie of its width.
     pub(super) fn open(local: &Local, block: &Block, options: &Options) -> Result<Self, NodeError> {
         let entry = Entry::of(block)?;
         let metadata = Metadata { mode: entry.mode, mtime: entry.mtime };
@@ -48,7 +49,9 @@ impl Folder {
                 return Err(refuse("it has a name twice").into());
             }
         }
-        Ok(Self { options: like(block.cid(), options), metadata, entries })
+        let mut options = like(block.cid(), options);
+        options.hamt_fanout = fanout(block).unwrap_or(options.hamt_fanout);
+        Ok(Self { options, metadata, entries })
     }
 
     /// Changes what the directory says about itself.
@@ -76,6 +79,13 @@ impl Folder {
         }
         Ok(builder.finish(out)?)
     }
+}
+
+/// The width of a trie's nodes, if `block` is the root of one.
+fn fanout(block: &Block) -> Option<usize> {
+    let data = Data::decode(&dag_pb::decode(block.data()).ok()?.data?).ok()?;
+    let fanout = data.fanout.filter(|_| data.kind == DataType::HamtShard)?;
+    usize::try_from(fanout).ok()
 }
 
 /// `options` with the CID version and hash function that `cid` has.
