@@ -11,11 +11,11 @@
 
 mod watch;
 
-use crate::{Node, NodeError};
+use crate::{Node, NodeError, mfs::committed_root};
 use cairn_block::{Block, BlockError, Cid, Multihash, codec};
 use cairn_dag::{is_leaf, links};
 use cairn_runtime::blocking;
-use cairn_store::{Collection, Mark, MetaError, PinKind, Repo, SweepObserver, Swept};
+use cairn_store::{Collection, Mark, PinKind, Repo, SweepObserver, Swept};
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
@@ -102,21 +102,11 @@ fn collect(
         }
     }
     mark(repo, &collection, (roots, Gaps::Fail), &report)?;
-    if let Some(root) = mfs_root(repo)? {
+    // Without it nothing can be said of what MFS keeps.
+    if let Some(root) = committed_root(repo)? {
         mark(repo, &collection, (vec![root], Gaps::Pass), &report)?;
     }
     Ok(collection.sweep(&mut report)?)
-}
-
-/// The root of MFS, if there is one.
-fn mfs_root(repo: &Repo) -> Result<Option<Cid>, NodeError> {
-    let failed = |error: MetaError| NodeError::Pin(error.into());
-    let Some(bytes) = repo.meta().get(cairn_store::MFS_ROOT_KEY).map_err(failed)? else {
-        return Ok(None);
-    };
-    // Without it nothing can be said of what MFS keeps.
-    let cid = Cid::from_bytes(&bytes).map_err(|_| NodeError::MfsRoot)?;
-    Ok(Some(cid))
 }
 
 /// Marks `roots` and what lies below them.

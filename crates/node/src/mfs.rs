@@ -104,9 +104,7 @@ impl Mfs {
         if let Some(root) = &lock(&self.head).root {
             return Ok(root.clone());
         }
-        let failed = |error: MetaError| NodeError::Pin(error.into());
-        let root = if let Some(bytes) = self.repo.meta().get(MFS_ROOT_KEY).map_err(failed)? {
-            let cid = Cid::from_bytes(&bytes).map_err(|_| NodeError::MfsRoot)?;
+        let root = if let Some(cid) = committed_root(&self.repo)? {
             Root { cid, block: None }
         } else {
             let block = empty(options)?;
@@ -189,6 +187,13 @@ impl Mfs {
     }
 }
 
+/// The root that is committed, if there is one. Blocking.
+pub(crate) fn committed_root(repo: &Repo) -> Result<Option<Cid>, NodeError> {
+    let failed = |error: MetaError| NodeError::Pin(error.into());
+    let bytes = repo.meta().get(MFS_ROOT_KEY).map_err(failed)?;
+    bytes.map(|bytes| Cid::from_bytes(&bytes).map_err(|_| NodeError::MfsRoot)).transpose()
+}
+
 /// An empty directory.
 fn empty(options: &Options) -> Result<Block, NodeError> {
     let mut out = Vec::new();
@@ -252,10 +257,10 @@ impl Node {
 
     /// Reads the head.
     async fn mfs_root(&self) -> Result<Root, NodeError> {
-        let (mfs, options) = (Arc::clone(self.mfs()), self.mfs_terms(true)?.shape.options);
-        if let Some(root) = &lock(&mfs.head).root {
+        if let Some(root) = &lock(&self.mfs().head).root {
             return Ok(root.clone());
         }
+        let (mfs, options) = (Arc::clone(self.mfs()), self.mfs_terms(true)?.shape.options);
         blocking(move || mfs.root(&options)).await
     }
 

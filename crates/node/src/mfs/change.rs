@@ -74,7 +74,7 @@ impl Node {
         (parents, format): (bool, MfsFormat),
         (flush, fetch): (bool, Fetch),
     ) -> Result<(), NodeError> {
-        let mut terms = self.mfs_terms(flush)?;
+        let terms = self.mfs_terms(flush)?;
         if path.is_root() {
             let reason = "cannot create directory '/': Already exists";
             return if parents { Ok(()) } else { Err(MfsError::Refused { reason }.into()) };
@@ -82,7 +82,6 @@ impl Node {
         let mut options = terms.shape.options;
         format.apply(&mut options);
         options.check()?;
-        terms.flush = flush;
         let lease = Arc::new(self.store().lease());
         self.mfs_change((terms, fetch), lease, move |tree| {
             let Some((above, name)) = path.split() else { return Ok(()) };

@@ -74,7 +74,8 @@ impl Node {
         data: Box<dyn Read + Send>,
         write: MfsWrite,
     ) -> Result<(), NodeError> {
-        let mut terms = self.mfs_terms(write.flush)?;
+        let base = self.mfs_terms(write.flush)?;
+        let mut terms = base;
         let there = match self.mfs_find(&path, &self.blocks(write.fetch)).await {
             Ok(block) => Some(block),
             Err(NodeError::Mfs(MfsError::Missing)) => None,
@@ -90,7 +91,6 @@ impl Node {
         let written = blocking(move || source.read(data, kept)).await?;
         let now = mtime_of(self.clock().now());
         let (fetch, options) = (write.fetch, terms.shape.options);
-        let base = self.mfs_terms(write.flush)?;
         let shape = terms.shape;
         let mut directories = base.shape.options;
         write.format.apply(&mut directories);

@@ -265,3 +265,8 @@ pub(crate) fn not_online() -> RpcError {
         "this command must be run in online mode. Start a node with `cairn daemon` and try again",
     )
 }
+
+/// Whether a field of an answer is left out, as Go leaves out what is empty.
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}

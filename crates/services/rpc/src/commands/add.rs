@@ -9,6 +9,7 @@ mod to_files;
 
 use crate::{
     Call, Request, RpcError,
+    answer::is_default,
     command::{Argument, Command, Opt},
     text::{Render, Text, escape},
 };
@@ -101,10 +102,6 @@ pub struct AddAnswer {
     /// The rest of it in nanoseconds.
     #[serde(skip_serializing_if = "is_default")]
     pub mtime_nsecs: u32,
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
 }
 
 #[expect(

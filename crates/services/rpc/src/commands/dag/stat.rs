@@ -2,6 +2,7 @@
 
 use crate::{
     Call, RpcError,
+    answer::is_default,
     command::{Argument, Command, Opt},
     text::{Render, Text, human_len},
 };
@@ -54,10 +55,6 @@ struct DagStat {
     size: u64,
     #[serde(skip_serializing_if = "is_default")]
     num_blocks: u64,
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
 }
 
 async fn run(call: Call) -> Result<(), RpcError> {

@@ -3,6 +3,7 @@
 use super::{FLUSH, failed, is_content, path};
 use crate::{
     Call, Request, RpcError,
+    answer::is_default,
     command::{Argument, Command, Opt},
     commands::ls::mode,
     text::{Text, each, human_len},
@@ -81,10 +82,6 @@ pub(crate) struct Answer {
     /// The nanoseconds of that.
     #[serde(skip_serializing_if = "is_default")]
     pub mtime_nsecs: u32,
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
 }
 
 /// What to print, or that too much was asked for.
