@@ -3,11 +3,14 @@
 //! Invariants: whether a directory is one node or a trie follows from its entries and the options
 //! alone, where Kubo's depends on the order of changes (it looks at a trie again only when that
 //! has shrunk since it was opened); what was not changed comes out with the name it had.
-//! Not here: the nodes of a trie (`shard.rs`); a directory made from nothing in one pass, which
-//! is faster (`directory.rs`).
+//! Not here: files (`edit/file.rs`); the nodes of a trie (`shard.rs`); a directory made from nothing
+//! in one pass, which is faster (`directory.rs`).
 
+mod file;
 mod shard;
 mod tally;
+
+pub use file::{FileEditor, Written, leaves_of};
 
 use crate::{
     Child, DataType, DirEntry, DirectoryEstimate, Metadata, Options, UnixfsError,
