@@ -10,12 +10,16 @@
 //! before the flush, so that those who flush at the same time share it: whoever comes to the commit
 //! writes the newest head there is, for everybody who waits.
 //!
-//! Invariants, against collections (`gc.rs`): a change holds a lease from before its first look
-//! until its head is committed, and the head keeps one as long as it is not. What a collection
-//! finds committed when it reads the root, it marks. What is committed later was either below that
-//! root, or was written under a lease that was held when the collection began or after it began,
-//! and so stays. Only `cp` links to blocks that neither holds for: if a collection is under way
-//! when it is committed, what is here of them is asked to stay before the change is acknowledged.
+//! Invariants, against collections (`gc.rs`): every block of the tree that a change makes is below
+//! the tree that it began with, or was appended by it, also if it had been there before; what does
+//! not change is linked to, and neither read nor written again. A change holds a lease from before
+//! its first look until its head is committed, and the head keeps one as long as it is not. A
+//! collection marks the root that it finds committed after it began. So, from one tree to the
+//! next, all of a later one stays: what it took over was below the one before, and what was
+//! appended for it was appended after the collection began, or under a lease that was held then;
+//! had that been let go, its head or a later one was committed, and is what was marked.
+//! Only `cp` links to blocks of which neither is true: if a collection is under way when it is
+//! committed, what is here of them is asked to stay before the change is acknowledged.
 //! Not here: the form of directories and files (`cairn-unixfs`), how a surface shows them.
 
 mod change;

@@ -26,11 +26,6 @@ impl Local {
         let found = self.0.read_many(std::slice::from_ref(cid)).pop().unwrap_or(Ok(None));
         found?.ok_or_else(|| missing(cid))
     }
-
-    pub(super) fn get_all(&self, cids: &[Cid]) -> Result<Vec<Block>, BlockError> {
-        let found = self.0.read_many(cids).into_iter().zip(cids);
-        found.map(|(block, cid)| block?.ok_or_else(|| missing(cid))).collect()
-    }
 }
 
 fn missing(cid: &Cid) -> BlockError {

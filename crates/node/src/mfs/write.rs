@@ -5,11 +5,11 @@
 //! nobody else.
 //! Invariants: memory is bounded by [`SMALL_LEN_MAX`] and a batch of chunks, besides about 100
 //! bytes a leaf.
-//! Not here: which leaves a file has afterwards (`file.rs`).
+//! Not here: which leaves a file has afterwards (`cairn-unixfs`).
 
 use super::{
     MfsError, MfsFormat, MfsPath, Terms,
-    file::{Shape, Written, hashed, join, leaves, splice},
+    file::Shape,
     folder::like,
     tree::{Parents, Tree},
 };
@@ -19,7 +19,7 @@ use cairn_block::{Block, Version};
 use cairn_chunk::Cutter;
 use cairn_runtime::blocking;
 use cairn_store::{Lease, Store};
-use cairn_unixfs::{Entry, EntryKind, Metadata, Mtime};
+use cairn_unixfs::{Entry, EntryKind, FileEditor, Metadata, Mtime, Written, leaves_of};
 use std::{
     io::{self, Read},
     sync::Arc,
@@ -100,8 +100,8 @@ impl Node {
             };
             let parents = if write.parents { Parents::Make(directories) } else { Parents::Fail };
             tree.edit(above, parents, |tree, folder| {
-                let old = match folder.get(name) {
-                    Some(child) => Some(tree.local.get(&child.cid)?),
+                let old = match folder.get(&tree.local, name)? {
+                    Some(cid) => Some(tree.local.get(&cid)?),
                     None if write.create => None,
                     None => return Err(MfsError::Missing.into()),
                 };
@@ -113,8 +113,7 @@ impl Node {
                 };
                 let child =
                     overwrite(tree, (old.as_ref(), &path), (&write, &written), (&shape, now))?;
-                folder.insert(name, child);
-                Ok(())
+                folder.insert(&tree.local, name, child)
             })
         })
         .await
@@ -164,19 +163,13 @@ fn overwrite(
     (shape, now): (&Shape, Mtime),
 ) -> Result<cairn_unixfs::Child, NodeError> {
     let mut metadata = Metadata::default();
-    let mut there = Vec::new();
     if let Some(block) = old {
         let entry = check_file(block, path)?;
         metadata = Metadata { mode: entry.mode, mtime: entry.mtime.map(|_| now) };
-        if !write.truncate {
-            there = leaves(&tree.local, block)?;
-        }
     }
-    let mut out = Vec::new();
-    let leaves = splice(&tree.local, there, (write.offset, written), shape, &mut out)?;
-    let child = join(&tree.local, leaves, &metadata, shape, &mut out)?;
-    tree.local.0.append(&out)?;
-    Ok(child)
+    let editor = FileEditor::new(&tree.local, &shape.options, &shape.chunker);
+    let old = old.filter(|_| !write.truncate);
+    Ok(tree.local.wait(editor.write(old, (write.offset, written), &metadata))?)
 }
 
 /// Reads what is to be written.
@@ -205,7 +198,7 @@ impl Source {
                     break;
                 }
             }
-            let (made, blocks) = hashed(chunks, &self.shape)?;
+            let (made, blocks) = leaves_of(chunks, &self.shape.options)?;
             self.store.append(&blocks)?;
             leaves.extend(made);
             ended = ended || self.fill(&mut data, &mut buffer, BATCH_LEN)?;
