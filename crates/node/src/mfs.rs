@@ -91,6 +91,8 @@ pub(super) struct Terms {
     flush: bool,
     unflushed_max: u64,
     shape: Shape,
+    /// Whether leaves are raw, if the config says so.
+    raw_leaves: Option<bool>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -219,9 +221,9 @@ impl Node {
         let (shape, unflushed_max) = self
             .config()
             .read(|settings: &Settings| Ok((settings.import()?, settings.mfs_unflushed_max()?)))?;
-        let chunker = shape.chunker;
+        let (chunker, raw_leaves) = (shape.chunker, shape.raw_leaves);
         let options = crate::add::build_options(shape)?;
-        Ok(Terms { flush, unflushed_max, shape: Shape { options, chunker } })
+        Ok(Terms { flush, unflushed_max, shape: Shape { options, chunker }, raw_leaves })
     }
 
     /// Runs a change; blocks that it misses are fetched, if that is asked for, and it runs again.
