@@ -46,6 +46,8 @@ pub(super) struct ReplyBody {
 struct Rest {
     answer: Answer,
     render: Option<Box<dyn Render>>,
+    /// Pieces of an answer that is rendered when it is whole.
+    parts: BytesMut,
     trailers: bool,
 }
 
@@ -98,7 +100,7 @@ pub(super) async fn reply(
         None => None,
     };
     let value_type = if encoding == Encoding::Json { JSON } else { PLAIN };
-    let mut rest = Rest { answer, render, trailers };
+    let mut rest = Rest { answer, render, parts: BytesMut::new(), trailers };
     let mut out = HeaderMap::new();
     out.insert(CONTENT_TYPE, value_type);
     let whole = match first {
@@ -111,9 +113,9 @@ pub(super) async fn reply(
             if let Some(Err(error)) = rest.answer.next().await {
                 return failure(&error);
             }
-            let written = rest.value(&json).map(|mut text| {
-                text.put(rest.finish());
-                text
+            let written = rest.value(&json).and_then(|mut text| {
+                text.put(rest.finish()?);
+                Ok(text)
             });
             return match written {
                 Ok(text) => response(out, ReplyBody::whole(text)),
@@ -131,6 +133,7 @@ pub(super) async fn reply(
             stream_headers(head, &mut out);
             None
         }
+        Some(Output::Part(json)) => Some(rest.part(json)),
         Some(Output::Data(bytes)) => Some(bytes),
     };
     out.insert(TRAILER, HeaderValue::from_static("X-Stream-Error"));
@@ -183,18 +186,33 @@ impl Rest {
         Ok(out)
     }
 
+    /// Writes a piece of the only value.
+    fn part(&mut self, json: Bytes) -> Bytes {
+        if self.render.is_none() {
+            return json;
+        }
+        self.parts.put(json);
+        Bytes::new()
+    }
+
     /// Writes what comes after the last value.
-    fn finish(&mut self) -> Bytes {
+    fn finish(&mut self) -> Result<Bytes, RpcError> {
         let mut text = Text::default();
+        if let Some(render) = &mut self.render
+            && !self.parts.is_empty()
+        {
+            render.answer(&std::mem::take(&mut self.parts), &mut text)?;
+        }
         if let Some(render) = &mut self.render {
             render.finish(&mut text);
         }
-        text.out.into()
+        Ok(text.out.into())
     }
 
     fn write(&mut self, output: Output) -> Result<Bytes, RpcError> {
         match output {
             Output::Single(json) | Output::Event(json) => Ok(self.value(&json)?.freeze()),
+            Output::Part(json) => Ok(self.part(json)),
             Output::Data(bytes) => Ok(bytes),
             Output::Stream(_) => Ok(Bytes::new()),
         }
@@ -221,8 +239,8 @@ impl Body for ReplyBody {
                 Poll::Ready(None) => {
                     let last = rest.finish();
                     self.rest = None;
-                    let frame = (!last.is_empty()).then(|| Ok(Frame::data(last)));
-                    return Poll::Ready(frame);
+                    let is_empty = last.as_ref().is_ok_and(Bytes::is_empty);
+                    return Poll::Ready((!is_empty).then(|| last.map(Frame::data)));
                 }
             };
             match result {
