@@ -222,3 +222,24 @@ fn another_form_takes_hold_where_something_changes_or_everywhere() {
         assert!(out.len() <= 3, "{} nodes named", out.len());
     }
 }
+
+#[test]
+fn names_that_are_no_text_stay_as_they_are() {
+    let options = Options::default();
+    let name = Bytes::from_static(&[b'n', 0xff]);
+    let links = vec![PbLink::new(name.clone(), child("x").cid, 1)];
+    let data = Data::new(DataType::Directory).encode().into();
+    let node = PbNode { links, data: Some(data) };
+    let root = Block::sha2_256(codec::DAG_PB, encode(&node).into());
+    for max_directory_links in [0, 1] {
+        let options = Options { max_directory_links, ..options };
+        let store = MemoryStore::default();
+        let mut editor = DirectoryEditor::open(&root, &options).unwrap();
+        block_on(editor.insert(&store, "a".to_owned(), child("a"))).unwrap();
+        let mut out = Vec::new();
+        block_on(editor.finish(&store, &mut out)).unwrap();
+        let nodes = out.iter().map(|block| cairn_dag::dag_pb::decode(block.data()).unwrap());
+        let mut names = nodes.flat_map(|node| node.links).map(|link| link.name.unwrap());
+        assert!(names.any(|found| found.ends_with(&name)), "in one node or as a trie");
+    }
+}
