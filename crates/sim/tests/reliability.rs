@@ -49,7 +49,7 @@ fn every_answer_is_the_models() {
 /// Seeds whose sequences have found something, see `docs/reliability.md`.
 #[test]
 fn what_was_found_stays_mended() {
-    for seed in [1252, 6658, 38_732] {
+    for seed in [1252, 6658, 38_732, 85_607, 102_227] {
         report("sequence that found something once", &sequences(seed, 100, 1), 1);
     }
 }
