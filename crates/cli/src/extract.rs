@@ -5,15 +5,16 @@
 //! link that the stream itself made, nor one that was there before leads outside.
 //!
 //! Invariants: nothing outside the target is made, changed or removed; a file that breaks off is
-//! removed; hard links, devices and pipes are refused.
-//! Not here: making the stream (`cairn-rpc`).
+//! removed; hard links, devices and pipes are refused. A directory gets its mode and time when
+//! everything in it is there.
+//! Not here: making the stream (`cairn-rpc`), modes and times (`metadata`).
 
+mod metadata;
+
+use metadata::{Metadata, Unfinished};
 use rustix::{
-    fd::{AsFd, OwnedFd},
-    fs::{
-        AtFlags, CWD, Mode, OFlags, Timespec, Timestamps, fchmod, futimens, mkdirat, open, openat,
-        symlinkat, unlinkat,
-    },
+    fd::OwnedFd,
+    fs::{AtFlags, CWD, Mode, OFlags, mkdirat, open, openat, symlinkat, unlinkat},
     io::Errno,
 };
 use std::{
@@ -27,8 +28,6 @@ use thiserror::Error;
 const DIRECTORY_MODE: u32 = 0o777;
 /// Mode of new files, before the process's mask.
 const FILE_MODE: u32 = 0o666;
-/// What the stream says for files without a mode of their own.
-const FILE_MODE_DEFAULT: u32 = 0o644;
 
 /// Why a stream could not be unpacked.
 #[derive(Debug, Error)]
@@ -74,31 +73,39 @@ pub(crate) fn extract(stream: impl Read, target: &Path) -> Result<(), ExtractErr
     let mut archive = tar::Archive::new(stream);
     let broken = |source| ExtractError::Archive { source };
     let mut root: Option<OwnedFd> = None;
+    let mut unfinished = Unfinished::default();
     for entry in archive.entries().map_err(broken)? {
         let mut entry = entry.map_err(broken)?;
         let path = entry.path_bytes().into_owned();
         let item = Item { name: cairn_rpc::escape(&String::from_utf8_lossy(&path)) };
         let parts = item.parts(&path)?;
         let (first, below) = parts.split_first().ok_or_else(|| item.bad_name())?;
+        let is_dir = entry.header().entry_type().is_dir();
+        let metadata = Metadata::of(&mut entry).map_err(broken)?;
+        if let Some(root) = &root {
+            unfinished.finish_outside(root, below)?;
+        }
         match (&root, below) {
-            (None, []) if entry.header().entry_type().is_dir() => {
-                root = Some(item.open_root(target)?);
-            }
+            (None, []) if is_dir => root = Some(item.open_root(target)?),
             (None, []) => {
                 let (directory, name) = item.place_of_file(target, first)?;
-                item.make(&directory, name.as_bytes(), &mut entry)?;
+                item.make(&directory, name.as_bytes(), (&mut entry, &metadata))?;
             }
             (Some(root), [ancestors @ .., name]) => {
                 let directory = item.open_below(root, ancestors)?;
-                item.make(&directory, name, &mut entry)?;
+                item.make(&directory, name, (&mut entry, &metadata))?;
             }
             _ => return Err(item.bad_name()),
         }
+        if is_dir {
+            unfinished.add(below, item, metadata);
+        }
     }
-    Ok(())
+    root.map_or(Ok(()), |root| unfinished.finish(&root))
 }
 
 /// One entry, for errors.
+#[derive(Debug)]
 struct Item {
     name: String,
 }
@@ -173,18 +180,19 @@ impl Item {
         &self,
         directory: &OwnedFd,
         name: &[u8],
-        entry: &mut tar::Entry<'_, impl Read>,
+        (entry, metadata): (&mut tar::Entry<'_, impl Read>, &Metadata),
     ) -> Result<(), ExtractError> {
         match entry.header().entry_type() {
             tar::EntryType::Directory => self.open_below(directory, &[name]).map(drop),
             tar::EntryType::Symlink => {
                 let target = entry.link_name_bytes().ok_or_else(|| self.bad_name())?.into_owned();
                 self.clear(directory, name)?;
-                symlinkat(&target[..], directory, name).map_err(|error| self.failed(error))
+                symlinkat(&target[..], directory, name).map_err(|error| self.failed(error))?;
+                metadata.give_link(directory, name).map_err(|error| self.failed(error))
             }
             tar::EntryType::Regular | tar::EntryType::Continuous => {
                 self.clear(directory, name)?;
-                let result = self.write(directory, name, entry);
+                let result = self.write(directory, name, (entry, metadata));
                 if result.is_err() {
                     unlinkat(directory, name, AtFlags::empty()).unwrap_or(());
                 }
@@ -209,7 +217,7 @@ impl Item {
         &self,
         directory: &OwnedFd,
         name: &[u8],
-        entry: &mut tar::Entry<'_, impl Read>,
+        (entry, metadata): (&mut tar::Entry<'_, impl Read>, &Metadata),
     ) -> Result<(), ExtractError> {
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -220,23 +228,8 @@ impl Item {
         if copied != len {
             return Err(self.failed(io::Error::from(io::ErrorKind::UnexpectedEof)));
         }
-        let mode = entry.header().mode().unwrap_or(FILE_MODE_DEFAULT) & 0o777;
-        if mode != FILE_MODE_DEFAULT {
-            let mode = Mode::from_raw_mode(mode);
-            fchmod(&file, mode).map_err(|error| self.failed(error))?;
-        }
-        set_time(file.as_fd(), entry.header().mtime().unwrap_or(0))
-            .map_err(|error| self.failed(error))
+        metadata.give(&file).map_err(|error| self.failed(error))
     }
-}
-
-/// Sets the time of last change, if the stream has one.
-fn set_time(file: impl AsFd, seconds: u64) -> Result<(), Errno> {
-    let Some(tv_sec) = i64::try_from(seconds).ok().filter(|seconds| *seconds > 0) else {
-        return Ok(());
-    };
-    let time = Timespec { tv_sec, tv_nsec: 0 };
-    futimens(file, &Timestamps { last_access: time, last_modification: time })
 }
 
 #[cfg(test)]
