@@ -7,12 +7,14 @@
 //! Invariants: nothing here gates a test; every file is under a temporary directory that goes
 //! away; all traffic stays on loopback.
 //! Not here: the measuring of processes (`measure.rs`), the two sides (`sides.rs`), the rows
-//! (`rows.rs` and, of single durable writes and of large repositories, `durable.rs`, `large.rs`).
+//! (`rows.rs` and, of single durable writes, of MFS and of large repositories, `durable.rs`, `mfs.rs`,
+//! `large.rs`).
 
 mod durable;
 mod http;
 mod large;
 mod measure;
+mod mfs;
 mod rows;
 mod sides;
 

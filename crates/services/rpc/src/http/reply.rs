@@ -53,6 +53,8 @@ pub(super) struct ReplyBody {
 struct Rest {
     answer: Answer,
     render: Option<Box<dyn Render>>,
+    /// Pieces of an answer that is rendered when it is whole.
+    parts: BytesMut,
     trailers: bool,
 }
 
@@ -105,7 +107,7 @@ pub(super) async fn reply(
         None => None,
     };
     let value_type = if encoding == Encoding::Json { JSON } else { PLAIN };
-    let mut rest = Rest { answer, render, trailers };
+    let mut rest = Rest { answer, render, parts: BytesMut::new(), trailers };
     let mut out = HeaderMap::new();
     out.insert(CONTENT_TYPE, value_type);
     let whole = match first {
@@ -118,9 +120,9 @@ pub(super) async fn reply(
             if let Some(Err(error)) = rest.answer.next().await {
                 return failure(&error);
             }
-            let written = rest.value(&json).map(|mut text| {
-                text.put(rest.finish());
-                text
+            let written = rest.value(&json).and_then(|mut text| {
+                text.put(rest.finish()?);
+                Ok(text)
             });
             return match written {
                 Ok(text) => response(out, ReplyBody::whole(text)),
@@ -138,6 +140,7 @@ pub(super) async fn reply(
             stream_headers(head, &mut out);
             None
         }
+        Some(Output::Part(json)) => Some(rest.part(json)),
         Some(Output::Data(bytes)) => Some(bytes),
     };
     out.insert(TRAILER, HeaderValue::from_static("X-Stream-Error"));
@@ -190,18 +193,33 @@ impl Rest {
         Ok(out)
     }
 
+    /// Writes a piece of the only value.
+    fn part(&mut self, json: Bytes) -> Bytes {
+        if self.render.is_none() {
+            return json;
+        }
+        self.parts.put(json);
+        Bytes::new()
+    }
+
     /// Writes what comes after the last value.
-    fn finish(&mut self) -> Bytes {
+    fn finish(&mut self) -> Result<Bytes, RpcError> {
         let mut text = Text::default();
+        if let Some(render) = &mut self.render
+            && !self.parts.is_empty()
+        {
+            render.answer(&std::mem::take(&mut self.parts), &mut text)?;
+        }
         if let Some(render) = &mut self.render {
             render.finish(&mut text);
         }
-        text.out.into()
+        Ok(text.out.into())
     }
 
     fn write(&mut self, output: Output) -> Result<Bytes, RpcError> {
         match output {
             Output::Single(json) | Output::Event(json) => Ok(self.value(&json)?.freeze()),
+            Output::Part(json) => Ok(self.part(json)),
             Output::Data(bytes) => Ok(bytes),
             Output::Stream(_) => Ok(Bytes::new()),
         }
@@ -233,12 +251,16 @@ impl Body for ReplyBody {
                 Poll::Ready(Some(Ok(output))) => rest.write(output),
                 Poll::Ready(Some(Err(error))) => Err(error),
                 Poll::Ready(None) => {
-                    gathered.put(rest.finish());
-                    self.rest = None;
-                    if gathered.is_empty() {
-                        return Poll::Ready(None);
+                    let ended = rest.finish().map(|last| gathered.put(last));
+                    if ended.is_ok() {
+                        self.rest = None;
+                        return if gathered.is_empty() {
+                            Poll::Ready(None)
+                        } else {
+                            data(gathered.freeze())
+                        };
                     }
-                    break;
+                    ended.map(|()| Bytes::new())
                 }
             };
             match result {
