@@ -30,7 +30,10 @@ mod scrub;
 mod verify;
 mod web;
 
-pub use add::{AddEntries, AddEntry, AddEntryError, AddEvent, AddKind, AddOptions, AddSummary};
+pub use add::{
+    AddEntries, AddEntry, AddEntryError, AddEvent, AddKind, AddOptions, AddSummary, BlockSink,
+    build,
+};
 pub use block_ops::{BlockRemoval, RepoStat};
 pub use blocks::{Blocks, Fetch};
 pub use cairn_store::{Copied, REPO_VERSION, Reference, References, Referred, SourceError, Swept};
