@@ -1,12 +1,12 @@
-//! Unpacks a tar stream inside one directory and nowhere else.
+//! Writes a tar stream, or entries one by one, inside one directory and nowhere else.
 //!
-//! The names in the stream are a stranger's. Every directory on the way to an entry is opened
+//! The names of the entries are a stranger's. Every directory on the way to an entry is opened
 //! relative to the one before it and without following symbolic links, so neither `..`, nor a
 //! link that the stream itself made, nor one that was there before leads outside.
 //!
 //! Invariants: nothing outside the target is made, changed or removed; a file that breaks off is
 //! removed; hard links, devices and pipes are refused.
-//! Not here: making the stream (`cairn-rpc`).
+//! Not here: making the stream (`cairn-rpc`), entries of CAR files (`own/car/extract.rs`).
 
 use rustix::{
     fd::{AsFd, OwnedFd},
@@ -86,16 +86,48 @@ pub(crate) fn extract(stream: impl Read, target: &Path) -> Result<(), ExtractErr
             }
             (None, []) => {
                 let (directory, name) = item.place_of_file(target, first)?;
-                item.make(&directory, name.as_bytes(), &mut entry)?;
+                item.unpack(&directory, name.as_bytes(), &mut entry)?;
             }
             (Some(root), [ancestors @ .., name]) => {
                 let directory = item.open_below(root, ancestors)?;
-                item.make(&directory, name, &mut entry)?;
+                item.unpack(&directory, name, &mut entry)?;
             }
             _ => return Err(item.bad_name()),
         }
     }
     Ok(())
+}
+
+/// What an entry is.
+pub(crate) enum Content<'a> {
+    /// A directory.
+    Directory,
+    /// A symbolic link, and where it points.
+    Symlink(Vec<u8>),
+    /// A file of `len` bytes, its permissions, and its time of last change unless that is 0.
+    File { len: u64, mode: Option<u32>, mtime: u64, read: &'a mut dyn Read },
+}
+
+/// A directory that entries are put into.
+pub(crate) struct Folder {
+    root: OwnedFd,
+}
+
+impl Folder {
+    /// Makes or opens it.
+    pub(crate) fn open(path: &Path) -> Result<Self, ExtractError> {
+        let item = Item { name: path.display().to_string() };
+        Ok(Self { root: item.open_root(path)? })
+    }
+
+    /// Puts an entry in, by its path below the directory.
+    pub(crate) fn put(&self, path: &str, content: Content<'_>) -> Result<(), ExtractError> {
+        let item = Item { name: cairn_rpc::escape(path) };
+        let parts = item.parts(path.as_bytes())?;
+        let (name, ancestors) = parts.split_last().ok_or_else(|| item.bad_name())?;
+        let directory = item.open_below(&self.root, ancestors)?;
+        item.make(&directory, name, content)
+    }
 }
 
 /// One entry, for errors.
@@ -169,28 +201,49 @@ impl Item {
         Ok(directory)
     }
 
-    fn make(
+    /// Puts an entry of a tar stream in its place.
+    fn unpack(
         &self,
         directory: &OwnedFd,
         name: &[u8],
         entry: &mut tar::Entry<'_, impl Read>,
     ) -> Result<(), ExtractError> {
-        match entry.header().entry_type() {
-            tar::EntryType::Directory => self.open_below(directory, &[name]).map(drop),
+        let content = match entry.header().entry_type() {
+            tar::EntryType::Directory => Content::Directory,
             tar::EntryType::Symlink => {
-                let target = entry.link_name_bytes().ok_or_else(|| self.bad_name())?.into_owned();
+                let target = entry.link_name_bytes().ok_or_else(|| self.bad_name())?;
+                Content::Symlink(target.into_owned())
+            }
+            tar::EntryType::Regular | tar::EntryType::Continuous => {
+                let header = entry.header();
+                let (mode, mtime) = (header.mode().ok(), header.mtime().unwrap_or(0));
+                Content::File { len: entry.size(), mode, mtime, read: entry }
+            }
+            _ => return Err(ExtractError::Kind { name: self.name.clone() }),
+        };
+        self.make(directory, name, content)
+    }
+
+    fn make(
+        &self,
+        directory: &OwnedFd,
+        name: &[u8],
+        content: Content<'_>,
+    ) -> Result<(), ExtractError> {
+        match content {
+            Content::Directory => self.open_below(directory, &[name]).map(drop),
+            Content::Symlink(target) => {
                 self.clear(directory, name)?;
                 symlinkat(&target[..], directory, name).map_err(|error| self.failed(error))
             }
-            tar::EntryType::Regular | tar::EntryType::Continuous => {
+            file @ Content::File { .. } => {
                 self.clear(directory, name)?;
-                let result = self.write(directory, name, entry);
+                let result = self.write(directory, name, file);
                 if result.is_err() {
                     unlinkat(directory, name, AtFlags::empty()).unwrap_or(());
                 }
                 result
             }
-            _ => Err(ExtractError::Kind { name: self.name.clone() }),
         }
     }
 
@@ -209,24 +262,23 @@ impl Item {
         &self,
         directory: &OwnedFd,
         name: &[u8],
-        entry: &mut tar::Entry<'_, impl Read>,
+        content: Content<'_>,
     ) -> Result<(), ExtractError> {
+        let Content::File { len, mode, mtime, read } = content else { return Ok(()) };
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let opened = openat(directory, name, flags, Mode::from_raw_mode(FILE_MODE));
         let mut file = File::from(opened.map_err(|error| self.failed(error))?);
-        let len = entry.size();
-        let copied = io::copy(entry, &mut file).map_err(|error| self.failed(error))?;
+        let copied = io::copy(read, &mut file).map_err(|error| self.failed(error))?;
         if copied != len {
             return Err(self.failed(io::Error::from(io::ErrorKind::UnexpectedEof)));
         }
-        let mode = entry.header().mode().unwrap_or(FILE_MODE_DEFAULT) & 0o777;
+        let mode = mode.unwrap_or(FILE_MODE_DEFAULT) & 0o777;
         if mode != FILE_MODE_DEFAULT {
             let mode = Mode::from_raw_mode(mode);
             fchmod(&file, mode).map_err(|error| self.failed(error))?;
         }
-        set_time(file.as_fd(), entry.header().mtime().unwrap_or(0))
-            .map_err(|error| self.failed(error))
+        set_time(file.as_fd(), mtime).map_err(|error| self.failed(error))
     }
 }
 

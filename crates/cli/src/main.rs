@@ -63,6 +63,7 @@ fn run(parsed: Parsed) -> Result<ExitCode, Failure> {
                 "config edit" => own::edit::run(&globals).await,
                 "migrate" => own::migrate::run(&request, &globals).await,
                 "files chroot" => own::chroot::run(&request, &globals).await,
+                path if path.starts_with("car ") => own::car::run(&request, &globals, paths).await,
                 "repo migrate" => own::repo_migrate::run(&request, &globals),
                 "repo verify" if request.flag("reset-meta") => own::reset::run(&globals).await,
                 _ => ask::run(request, &globals, paths).await,

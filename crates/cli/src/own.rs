@@ -1,5 +1,6 @@
 //! Commands that only the command line can do.
 
+pub(crate) mod car;
 pub(crate) mod chroot;
 pub(crate) mod daemon;
 pub(crate) mod edit;

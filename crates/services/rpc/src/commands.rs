@@ -7,6 +7,7 @@
 pub(crate) mod add;
 mod bitswap;
 mod block;
+mod car;
 mod cat;
 mod cid;
 #[expect(clippy::module_inception, reason = "the command is called `commands`")]
@@ -56,6 +57,20 @@ pub const COMMANDS: &[&Command] = &[
     &dag::stat::COMMAND,
     &dag::import::COMMAND,
     &dag::export::COMMAND,
+    &car::GROUP,
+    &car::LS,
+    &car::ROOTS,
+    &car::INSPECT,
+    &car::VERIFY,
+    &car::GET_BLOCK,
+    &car::GET_DAG,
+    &car::FILTER,
+    &car::INDEX,
+    &car::DETACH_INDEX,
+    &car::SPLIT,
+    &car::MERGE,
+    &car::CREATE,
+    &car::EXTRACT,
     &files::COMMAND,
     &files::read::COMMAND,
     &files::write::COMMAND,
