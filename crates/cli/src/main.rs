@@ -64,6 +64,8 @@ fn run(parsed: Parsed) -> Result<ExitCode, Failure> {
                 "migrate" => own::migrate::run(&request, &globals).await,
                 "files chroot" => own::chroot::run(&request, &globals).await,
                 path if path.starts_with("car ") => own::car::run(&request, &globals, paths).await,
+                "git import" => own::git::import(&request, &globals, paths).await,
+                "git export" => own::git::export(request, &globals).await,
                 "repo migrate" => own::repo_migrate::run(&request, &globals),
                 "repo verify" if request.flag("reset-meta") => own::reset::run(&globals).await,
                 _ => ask::run(request, &globals, paths).await,

@@ -4,6 +4,7 @@ pub(crate) mod car;
 pub(crate) mod chroot;
 pub(crate) mod daemon;
 pub(crate) mod edit;
+pub(crate) mod git;
 pub(crate) mod greet;
 pub(crate) mod init;
 pub(crate) mod migrate;

@@ -17,6 +17,7 @@ mod dag;
 mod files;
 mod filestore;
 mod get;
+pub(crate) mod git;
 mod id;
 mod ls;
 mod multibase;
@@ -71,6 +72,11 @@ pub const COMMANDS: &[&Command] = &[
     &car::MERGE,
     &car::CREATE,
     &car::EXTRACT,
+    &git::COMMAND,
+    &git::import::COMMAND,
+    &git::import::MISSING,
+    &git::export::COMMAND,
+    &git::ls::COMMAND,
     &files::COMMAND,
     &files::read::COMMAND,
     &files::write::COMMAND,
