@@ -152,6 +152,8 @@ pub(crate) enum RecordKind {
     Void,
     /// A change of the metadata, see `note.rs`.
     Note,
+    /// A footer that says too much since a crash; skipped, but nothing that anybody misses.
+    FormerFooter,
     /// Something that this version does not know; skipped.
     Unknown,
 }
@@ -164,6 +166,7 @@ impl RecordKind {
             3 => Self::Footer,
             4 => Self::Void,
             5 => Self::Note,
+            6 => Self::FormerFooter,
             _ => Self::Unknown,
         }
     }
@@ -176,6 +179,7 @@ impl RecordKind {
             Self::Footer => 3,
             Self::Void => 4,
             Self::Note => 5,
+            Self::FormerFooter => 6,
             Self::Unknown => 0,
         }
     }

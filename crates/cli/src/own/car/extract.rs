@@ -3,7 +3,7 @@
 //! Not here: how nothing gets outside (`crate::extract`).
 
 use crate::{
-    extract::{Content, Folder},
+    extract::{Content, Folder, Metadata},
     report::Failure,
 };
 use bytes::{Buf as _, Bytes};
@@ -39,11 +39,11 @@ pub(super) fn run(path: &Path, request: &Request) -> Result<(), Failure> {
         return Err(Failure::Failed(format!("{} names no root", path.display())));
     }
     let folder = Folder::open(Path::new(target)).map_err(|error| failed(&error))?;
-    let work = Work { store: &store, folder, runtime: Handle::current() };
+    let mut work = Work { store: &store, folder, runtime: Handle::current() };
     for root in store.roots() {
         work.root(root, &inner)?;
     }
-    Ok(())
+    work.folder.finish().map_err(|error| failed(&error))
 }
 
 struct Work<'a> {
@@ -75,7 +75,7 @@ impl Work<'_> {
         block.map_err(|error| self.named(&error))
     }
 
-    fn root(&self, root: &Cid, inner: &[String]) -> Result<(), Failure> {
+    fn root(&mut self, root: &Cid, inner: &[String]) -> Result<(), Failure> {
         let resolved = self.runtime.block_on(resolve_from(&self.store, root, inner));
         let block = self.unixfs(resolved)?.block;
         let is_directory = self.unixfs(Entry::of(&block))?.is_directory();
@@ -84,9 +84,13 @@ impl Work<'_> {
         self.entry(&Item { path, block, depth: 0 })
     }
 
-    fn entry(&self, item: &Item) -> Result<(), Failure> {
+    fn entry(&mut self, item: &Item) -> Result<(), Failure> {
         let entry = self.unixfs(Entry::of(&item.block))?;
-        let put = |content| self.folder.put(&item.path, content).map_err(|error| failed(&error));
+        let time = entry.mtime.map(|time| (time.secs, time.nanos));
+        let metadata = Metadata::new(entry.mode, time);
+        let folder = &mut self.folder;
+        let put =
+            |content| folder.put(&item.path, content, metadata).map_err(|error| failed(&error));
         match entry.kind {
             EntryKind::Directory { .. } => {
                 if !item.path.is_empty() {
@@ -100,9 +104,7 @@ impl Work<'_> {
                 let stream = read_within(self.store, &item.block, 0..u64::MAX, window);
                 let (runtime, current) = (self.runtime.clone(), Bytes::new());
                 let mut read = Pieces { runtime, stream: Box::pin(stream), current, failed: None };
-                let mtime = entry.mtime.map_or(0, |time| u64::try_from(time.secs).unwrap_or(0));
-                let (len, mode) = (entry.len, entry.mode);
-                let result = put(Content::File { len, mode, mtime, read: &mut read });
+                let result = put(Content::File { len: entry.len, read: &mut read });
                 match read.failed {
                     Some(error) => Err(self.named(&error)),
                     None => result,
@@ -111,7 +113,7 @@ impl Work<'_> {
         }
     }
 
-    fn children(&self, item: &Item) -> Result<(), Failure> {
+    fn children(&mut self, item: &Item) -> Result<(), Failure> {
         if item.depth == DEPTH_MAX {
             return Err(
                 self.named(&format!("{} is more than {DEPTH_MAX} deep", escape(&item.path)))
