@@ -1,17 +1,19 @@
-//! Unpacks a tar stream inside one directory and nowhere else.
+//! Writes a tar stream, or entries one by one, inside one directory and nowhere else.
 //!
-//! The names in the stream are a stranger's. Every directory on the way to an entry is opened
+//! The names of the entries are a stranger's. Every directory on the way to an entry is opened
 //! relative to the one before it and without following symbolic links, so neither `..`, nor a
 //! link that the stream itself made, nor one that was there before leads outside.
 //!
 //! Invariants: nothing outside the target is made, changed or removed; a file that breaks off is
 //! removed; hard links, devices and pipes are refused. A directory gets its mode and time when
 //! everything in it is there.
-//! Not here: making the stream (`cairn-rpc`), modes and times (`metadata`).
+//! Not here: making the stream (`cairn-rpc`), modes and times (`metadata`), entries of CAR files
+//! (`own/car/extract.rs`).
 
 mod metadata;
 
-use metadata::{Metadata, Unfinished};
+pub(crate) use metadata::Metadata;
+use metadata::Unfinished;
 use rustix::{
     fd::OwnedFd,
     fs::{AtFlags, CWD, Mode, OFlags, mkdirat, open, openat, symlinkat, unlinkat},
@@ -89,11 +91,11 @@ pub(crate) fn extract(stream: impl Read, target: &Path) -> Result<(), ExtractErr
             (None, []) if is_dir => root = Some(item.open_root(target)?),
             (None, []) => {
                 let (directory, name) = item.place_of_file(target, first)?;
-                item.make(&directory, name.as_bytes(), (&mut entry, &metadata))?;
+                item.unpack(&directory, name.as_bytes(), (&mut entry, &metadata))?;
             }
             (Some(root), [ancestors @ .., name]) => {
                 let directory = item.open_below(root, ancestors)?;
-                item.make(&directory, name, (&mut entry, &metadata))?;
+                item.unpack(&directory, name, (&mut entry, &metadata))?;
             }
             _ => return Err(item.bad_name()),
         }
@@ -102,6 +104,55 @@ pub(crate) fn extract(stream: impl Read, target: &Path) -> Result<(), ExtractErr
         }
     }
     root.map_or(Ok(()), |root| unfinished.finish(&root))
+}
+
+/// What an entry is.
+pub(crate) enum Content<'a> {
+    /// A directory.
+    Directory,
+    /// A symbolic link, and where it points.
+    Symlink(Vec<u8>),
+    /// A file of `len` bytes.
+    File { len: u64, read: &'a mut dyn Read },
+}
+
+/// A directory that entries are put into, each directory before what is in it.
+pub(crate) struct Folder {
+    root: OwnedFd,
+    unfinished: Unfinished,
+}
+
+impl Folder {
+    /// Makes or opens it.
+    pub(crate) fn open(path: &Path) -> Result<Self, ExtractError> {
+        let item = Item { name: path.display().to_string() };
+        Ok(Self { root: item.open_root(path)?, unfinished: Unfinished::default() })
+    }
+
+    /// Puts an entry in, by its path below the directory.
+    pub(crate) fn put(
+        &mut self,
+        path: &str,
+        content: Content<'_>,
+        metadata: Metadata,
+    ) -> Result<(), ExtractError> {
+        let item = Item { name: cairn_rpc::escape(path) };
+        let parts = item.parts(path.as_bytes())?;
+        self.unfinished.finish_outside(&self.root, &parts)?;
+        let (name, ancestors) = parts.split_last().ok_or_else(|| item.bad_name())?;
+        let directory = item.open_below(&self.root, ancestors)?;
+        let is_dir = matches!(content, Content::Directory);
+        item.make(&directory, name, (content, &metadata))?;
+        if is_dir {
+            self.unfinished.add(&parts, item, metadata);
+        }
+        Ok(())
+    }
+
+    /// Gives the last directories their modes and times.
+    pub(crate) fn finish(self) -> Result<(), ExtractError> {
+        self.unfinished.finish(&self.root)
+    }
 }
 
 /// One entry, for errors.
@@ -176,29 +227,48 @@ impl Item {
         Ok(directory)
     }
 
-    fn make(
+    /// Puts an entry of a tar stream in its place.
+    fn unpack(
         &self,
         directory: &OwnedFd,
         name: &[u8],
         (entry, metadata): (&mut tar::Entry<'_, impl Read>, &Metadata),
     ) -> Result<(), ExtractError> {
-        match entry.header().entry_type() {
-            tar::EntryType::Directory => self.open_below(directory, &[name]).map(drop),
+        let content = match entry.header().entry_type() {
+            tar::EntryType::Directory => Content::Directory,
             tar::EntryType::Symlink => {
-                let target = entry.link_name_bytes().ok_or_else(|| self.bad_name())?.into_owned();
+                let target = entry.link_name_bytes().ok_or_else(|| self.bad_name())?;
+                Content::Symlink(target.into_owned())
+            }
+            tar::EntryType::Regular | tar::EntryType::Continuous => {
+                Content::File { len: entry.size(), read: entry }
+            }
+            _ => return Err(ExtractError::Kind { name: self.name.clone() }),
+        };
+        self.make(directory, name, (content, metadata))
+    }
+
+    fn make(
+        &self,
+        directory: &OwnedFd,
+        name: &[u8],
+        (content, metadata): (Content<'_>, &Metadata),
+    ) -> Result<(), ExtractError> {
+        match content {
+            Content::Directory => self.open_below(directory, &[name]).map(drop),
+            Content::Symlink(target) => {
                 self.clear(directory, name)?;
                 symlinkat(&target[..], directory, name).map_err(|error| self.failed(error))?;
                 metadata.give_link(directory, name).map_err(|error| self.failed(error))
             }
-            tar::EntryType::Regular | tar::EntryType::Continuous => {
+            Content::File { len, read } => {
                 self.clear(directory, name)?;
-                let result = self.write(directory, name, (entry, metadata));
+                let result = self.write(directory, name, (read, len), metadata);
                 if result.is_err() {
                     unlinkat(directory, name, AtFlags::empty()).unwrap_or(());
                 }
                 result
             }
-            _ => Err(ExtractError::Kind { name: self.name.clone() }),
         }
     }
 
@@ -217,14 +287,14 @@ impl Item {
         &self,
         directory: &OwnedFd,
         name: &[u8],
-        (entry, metadata): (&mut tar::Entry<'_, impl Read>, &Metadata),
+        (read, len): (&mut dyn Read, u64),
+        metadata: &Metadata,
     ) -> Result<(), ExtractError> {
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let opened = openat(directory, name, flags, Mode::from_raw_mode(FILE_MODE));
         let mut file = File::from(opened.map_err(|error| self.failed(error))?);
-        let len = entry.size();
-        let copied = io::copy(entry, &mut file).map_err(|error| self.failed(error))?;
+        let copied = io::copy(read, &mut file).map_err(|error| self.failed(error))?;
         if copied != len {
             return Err(self.failed(io::Error::from(io::ErrorKind::UnexpectedEof)));
         }

@@ -24,12 +24,18 @@ const DIRECTORY_MODE_DEFAULT: u32 = 0o755;
 
 /// What an entry says of its mode and time.
 #[derive(Debug, Default)]
-pub(super) struct Metadata {
+pub(crate) struct Metadata {
     mode: Option<u32>,
     time: Option<Timespec>,
 }
 
 impl Metadata {
+    /// What a UnixFS entry says: permissions, and seconds and nanoseconds since 1970.
+    pub(crate) fn new(mode: Option<u32>, time: Option<(i64, u32)>) -> Self {
+        let timespec = |(tv_sec, nanos)| Timespec { tv_sec, tv_nsec: i64::from(nanos) };
+        Self { mode: mode.map(|mode| mode & 0o777), time: time.map(timespec) }
+    }
+
     pub(super) fn of(entry: &mut tar::Entry<'_, impl Read>) -> io::Result<Self> {
         let mut time = None;
         if let Some(records) = entry.pax_extensions()? {

@@ -250,18 +250,17 @@ impl Body for ReplyBody {
                 Poll::Pending => break,
                 Poll::Ready(Some(Ok(output))) => rest.write(output),
                 Poll::Ready(Some(Err(error))) => Err(error),
-                Poll::Ready(None) => {
-                    let ended = rest.finish().map(|last| gathered.put(last));
-                    if ended.is_ok() {
+                Poll::Ready(None) => match rest.finish() {
+                    Ok(last) => {
+                        gathered.put(last);
                         self.rest = None;
-                        return if gathered.is_empty() {
-                            Poll::Ready(None)
-                        } else {
-                            data(gathered.freeze())
-                        };
+                        if gathered.is_empty() {
+                            return Poll::Ready(None);
+                        }
+                        break;
                     }
-                    ended.map(|()| Bytes::new())
-                }
+                    Err(error) => Err(error),
+                },
             };
             match result {
                 Ok(bytes) if bytes.len() < GATHER_LEN => gathered.put(bytes),
