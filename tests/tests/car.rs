@@ -256,7 +256,7 @@ fn corrupt_blocks_are_named_and_never_written() {
     }
     let extracted = car(&home, &["extract", text(&bad), text(&home.path("target"))]);
     assert!(extracted.failure().contains(fields[0]), "{extracted:?}");
-    let cut = home.file("cut.car", &bytes[..at + 1]);
+    let cut = home.file("cut.car", &bytes[..=at]);
     let told = car(&home, &["ls", text(&cut)]);
     assert!(told.failure().contains(&format!("byte {} begins a part", fields[1])), "{told:?}");
 }
