@@ -308,6 +308,28 @@ fn a_block_that_is_missing_blocks_nobody_else() {
     assert_eq!(names(&daemon, "/"), ["free"]);
 }
 
+#[test]
+fn the_empty_directory_is_never_missing() {
+    let home = Home::new();
+    let names = [EMPTY, "bafybeiczsscdsbs7ffqz55asqdf3smv6klcw3gofszvwlyarci47bgf354"];
+    for (index, name) in names.into_iter().chain(["bafyaabakaieac"]).enumerate() {
+        assert_eq!(home.run(["ls", name]).text(), "");
+        home.run(["files", "cp", &format!("/ipfs/{name}"), &format!("/{index}")]).text();
+        home.run(["pin", "add", name]).text();
+    }
+    assert_eq!(home.run(["files", "ls"]).text(), "0\n1\n2");
+    home.run(["repo", "gc"]).text();
+    home.run(["pin", "verify"]).text();
+    for name in names {
+        home.run(["pin", "rm", name]).text();
+    }
+    home.run(["files", "rm", "-r", "/0", "/1"]).text();
+    home.run(["repo", "gc"]).text();
+    home.run(["files", "cp", &format!("/ipfs/{EMPTY}"), "/again"]).text();
+    home.run(["files", "mkdir", "/again/below"]).text();
+    assert_eq!(home.run(["files", "ls"]).text(), "2\nagain");
+}
+
 /// A directory that links to a block that nobody has.
 fn lost_directory(daemon: &Daemon) -> String {
     let link = json!({"Data": {"/": {"bytes": "CAE"}}, "Links": [
@@ -424,4 +446,11 @@ fn a_huge_directory_is_edited() {
         let read = http::post(api, &format!("/api/v0/files/read?arg={path}/00007"));
         assert_eq!(read.body, b"seven");
     }
+    let text = http::post(api, "/api/v0/files/ls?arg=/huge&encoding=text").text();
+    assert_eq!(text.lines().count(), HUGE_COUNT);
+    assert_eq!(home.run(["files", "ls", "/huge"]).text(), text.trim_end());
+    assert_eq!(daemon.stop().code(), Some(0));
+    assert_eq!(home.run(["files", "ls", "/huge"]).text(), text.trim_end());
+    let long = home.run(["files", "ls", "-l", "/narrow"]).text();
+    assert!(long.lines().count() == HUGE_COUNT && long.contains("00007\tQm"), "{long:.200}");
 }

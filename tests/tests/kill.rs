@@ -1,11 +1,14 @@
-//! Kills the node with SIGKILL at random moments while it adds, unpins, pins again, collects
-//! garbage, verifies and scrubs: what it acknowledged holds, and a scrub goes on.
+//! Kills the node with SIGKILL at random moments while it adds, unpins, pins again, changes MFS,
+//! collects garbage, verifies and scrubs: what it acknowledged holds, and a scrub goes on.
 //!
 //! A command is acknowledged when its line is on standard output (or, with a daemon, when the
 //! last line of the answer has arrived). The delay before the kill follows the point of
 //! acknowledgement, so that most kills fall close to it. `CAIRN_KILLS=3000` makes a long run.
-//! Not here: losing power, where the system's own cache is lost too (`cairn-sim`), kills over
-//! migrations (`migrate_kubo.rs`).
+//! Not here: which changes of MFS there are (`kill/mfs.rs`), losing power, where the system's own
+//! cache is lost too (`cairn-sim`), kills over migrations (`migrate_kubo.rs`).
+
+#[path = "kill/mfs.rs"]
+mod mfs;
 
 use cairn_tests::{Daemon, Home, Running, http, run_count, tree::Random};
 use rustix::process::Signal;
@@ -31,6 +34,8 @@ struct Promised {
     unpinned: Contents,
     /// Killed over: pinned or not, but whole if pinned.
     in_doubt: Contents,
+    /// The tree in MFS.
+    mfs: mfs::Promised,
 }
 
 /// How long to wait before the kill; it moves towards the time that the command takes here.
@@ -71,7 +76,7 @@ fn what_was_acknowledged_survives_kills() {
     let kills = run_count("CAIRN_KILLS", KILLS);
     for kill in 1..=kills {
         match kill % DAEMON_EVERY {
-            0 => kill_daemon(&home, &mut random, &mut promised.pinned),
+            0 => kill_daemon(&home, &mut random, &mut promised),
             1 | 2 => kill_pin(&home, &mut random, (&mut promised, &mut pinning)),
             3 => kill_whole(&home, &["repo", "gc"], (&mut random, &mut collecting)),
             4 if kill % 16 < 8 => {
@@ -98,8 +103,8 @@ fn what_was_acknowledged_survives_kills() {
     }
     check(&home, &mut promised);
     println!(
-        "kill -9 over add, pin, unpin, gc, verify and scrub: {kills} kills, nothing acknowledged \
-         lost"
+        "kill -9 over add, pin, unpin, MFS, gc, verify and scrub: {kills} kills, nothing \
+         acknowledged lost"
     );
     let delays = [adding, pinning, collecting, checking];
     for (name, delay) in ["add", "pin", "gc", "verify or scrub"].into_iter().zip(delays) {
@@ -126,7 +131,7 @@ fn kill_whole(home: &Home, args: &[&str], (random, delay): (&mut Random, &mut De
 /// Unpins something, or pins what was unpinned, and kills the command.
 fn kill_pin(home: &Home, random: &mut Random, (promised, delay): (&mut Promised, &mut Delay)) {
     let unpin = random.below(3) > 0;
-    let Promised { pinned, unpinned, in_doubt } = promised;
+    let Promised { pinned, unpinned, in_doubt, .. } = promised;
     let (from, to) = if unpin { (pinned, unpinned) } else { (unpinned, pinned) };
     let at = random.below(from.len().max(1) as u64) as usize;
     let Some(cid) = from.keys().nth(at).cloned() else { return };
@@ -154,10 +159,14 @@ fn kill_add(home: &Home, bytes: &[u8], wait: Duration) -> Option<String> {
     answer
 }
 
-/// Adds through a daemon from two clients, while it scrubs and collects, until it is killed.
-fn kill_daemon(home: &Home, random: &mut Random, acknowledged: &mut Contents) {
+/// Adds through a daemon from two clients, and changes MFS from a third, while it scrubs and
+/// collects, until it is killed.
+fn kill_daemon(home: &Home, random: &mut Random, promised: &mut Promised) {
     let daemon = home.daemon();
     let api = daemon.api;
+    let Promised { pinned: acknowledged, mfs, .. } = promised;
+    mfs.check(&daemon);
+    let mut changes = Random::new(random.number());
     let (seeds, adds) = ([random.number(), random.number()], 2 + random.below(30));
     let answers = thread::scope(|scope| {
         let (first, started) = std::sync::mpsc::channel();
@@ -175,6 +184,12 @@ fn kill_daemon(home: &Home, random: &mut Random, acknowledged: &mut Contents) {
                 }
             })
         });
+        let done = first.clone();
+        let changing = scope.spawn(move || {
+            mfs.work(api, &mut changes, || {
+                let _ = done.send(());
+            });
+        });
         let collector = scope.spawn(move || {
             let target = "/api/v0/repo/gc";
             let request = http::Request { method: "POST", target, ..Default::default() };
@@ -186,6 +201,7 @@ fn kill_daemon(home: &Home, random: &mut Random, acknowledged: &mut Contents) {
             started.recv().expect("the clients go on until the daemon is killed");
         }
         daemon.kill();
+        changing.join().expect("the client of MFS ends with its daemon");
         collector.join().expect("the collector ends with its daemon");
         scrubs_on(home, &begun);
         clients.map(|client| client.join().expect("a client ends with its daemon"))
@@ -230,6 +246,7 @@ fn post(api: std::net::SocketAddr, bytes: &[u8]) -> Option<String> {
 /// what was killed over is one or the other.
 fn check(home: &Home, promised: &mut Promised) {
     let daemon = home.daemon_with(&["--offline"]);
+    promised.mfs.check(&daemon);
     let pins = daemon.rpc("pin/ls?type=recursive");
     let is_pinned = |cid: &String| pins["Keys"].get(cid).is_some();
     for (cid, bytes) in std::mem::take(&mut promised.in_doubt) {

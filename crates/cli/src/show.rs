@@ -87,6 +87,8 @@ pub(crate) async fn show(
 struct Printer<'a> {
     out: BufWriter<StdoutLock<'static>>,
     render: Option<Box<dyn Render>>,
+    /// Pieces of an answer that is rendered when it is whole.
+    parts: Vec<u8>,
     request: &'a Request,
     failed: bool,
 }
@@ -97,6 +99,7 @@ impl<'a> Printer<'a> {
         Self {
             out: BufWriter::with_capacity(OUTPUT_LEN, std::io::stdout().lock()),
             render: text.map(|text| text(request)),
+            parts: Vec::new(),
             request,
             failed: false,
         }
@@ -122,6 +125,8 @@ impl<'a> Printer<'a> {
             };
             match output {
                 Output::Single(json) | Output::Event(json) => self.value(&json)?,
+                Output::Part(json) if self.render.is_none() => self.out.write_all(&json)?,
+                Output::Part(json) => self.parts.extend_from_slice(&json),
                 Output::Stream(head) => {
                     let shown = wants_bar && !std::io::stdout().is_terminal();
                     let len = head.len.filter(|len| shown && *len >= BAR_LEN_MIN);
@@ -172,6 +177,10 @@ impl<'a> Printer<'a> {
     }
 
     fn finish(&mut self) -> Result<ExitCode, Failure> {
+        let parts = std::mem::take(&mut self.parts);
+        if !parts.is_empty() {
+            self.value(&parts)?;
+        }
         if let Some(mut render) = self.render.take() {
             let mut text = Text::default();
             render.finish(&mut text);

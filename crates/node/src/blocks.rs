@@ -4,10 +4,14 @@
 //! whoever needs that (a pin) calls [`BlockStore::sync`] once at the end. A corrupt block counts
 //! as missing: the good copy takes its place, durably, since the corrupt one may have been promised.
 //!
+//! The empty directory is never missing: every repository has it, as every tree of files begins
+//! with it; it is kept where it is first asked for.
+//!
 //! Invariants: `stat_many` never asks the network; offline, a miss is an error at once.
 //! Not here: who is asked for what (`cairn-network`).
 
-use cairn_block::{Block, BlockError, BlockStore, Cid};
+use bytes::Bytes;
+use cairn_block::{Block, BlockError, BlockStore, Cid, codec};
 use cairn_dag::WalkOptions;
 use cairn_network::Session;
 use cairn_runtime::blocking;
@@ -16,7 +20,10 @@ use futures::{
     StreamExt as _,
     future::{Either, select},
 };
-use std::{pin::pin, sync::Arc};
+use std::{
+    pin::pin,
+    sync::{Arc, LazyLock},
+};
 use tokio::sync::Notify;
 use tracing::debug;
 
@@ -122,6 +129,16 @@ impl Blocks {
     }
 }
 
+/// The empty directory by any of its names.
+pub(crate) fn empty_directory(cid: &Cid) -> Option<Block> {
+    static EMPTY: LazyLock<Block> = LazyLock::new(|| {
+        // A dag-pb node whose data is a UnixFS message that says `Directory`, and nothing else.
+        Block::sha2_256(codec::DAG_PB, Bytes::from_static(&[0x0a, 2, 8, 1]))
+    });
+    let is_it = cid.multihash() == EMPTY.cid().multihash();
+    is_it.then(|| EMPTY.clone().rename(cid.clone()).ok()).flatten()
+}
+
 /// A block that is not here, or is and cannot be trusted any more.
 fn is_miss(answer: &Result<Option<Block>, BlockError>) -> bool {
     match answer {
@@ -142,8 +159,20 @@ impl BlockStore for Blocks {
         let mut answers = self.store.get_many(cids).await;
         let is_corrupt =
             answers.iter().any(|answer| matches!(answer, Err(error) if is_corrupt(error)));
-        let missing = answers.iter().enumerate().filter(|(_, answer)| is_miss(answer));
-        let missing: Vec<usize> = missing.map(|(place, _)| place).collect();
+        let missed = answers.iter().enumerate().filter(|(_, answer)| is_miss(answer));
+        let missed: Vec<usize> = missed.map(|(place, _)| place).collect();
+        let mut missing = Vec::with_capacity(missed.len());
+        for place in missed {
+            let Some(block) = empty_directory(&cids[place]) else {
+                missing.push(place);
+                continue;
+            };
+            let kept = self.store.put_many(vec![block.clone()]).await;
+            answers[place] = match kept {
+                Err(error) if self.lease.is_some() => Err(error),
+                _ => Ok(Some(block)),
+            };
+        }
         if missing.is_empty() {
             return answers;
         }

@@ -10,12 +10,16 @@
 //! before the flush, so that those who flush at the same time share it: whoever comes to the commit
 //! writes the newest head there is, for everybody who waits.
 //!
-//! Invariants, against collections (`gc.rs`): a change holds a lease from before its first look
-//! until its head is committed, and the head keeps one as long as it is not. What a collection
-//! finds committed when it reads the root, it marks. What is committed later was either below that
-//! root, or was written under a lease that was held when the collection began or after it began,
-//! and so stays. Only `cp` links to blocks that neither holds for: if a collection is under way
-//! when it is committed, what is here of them is asked to stay before the change is acknowledged.
+//! Invariants, against collections (`gc.rs`): every block of the tree that a change makes is below
+//! the tree that it began with, or was appended by it, also if it had been there before; what does
+//! not change is linked to, and neither read nor written again. A change holds a lease from before
+//! its first look until its head is committed, and the head keeps one as long as it is not. A
+//! collection marks the root that it finds committed after it began. So, from one tree to the
+//! next, all of a later one stays: what it took over was below the one before, and what was
+//! appended for it was appended after the collection began, or under a lease that was held then;
+//! had that been let go, its head or a later one was committed, and is what was marked.
+//! Only `cp` links to blocks of which neither is true: if a collection is under way when it is
+//! committed, what is here of them is asked to stay before the change is acknowledged.
 //! Not here: the form of directories and files (`cairn-unixfs`), how a surface shows them.
 
 mod change;
@@ -87,6 +91,8 @@ pub(super) struct Terms {
     flush: bool,
     unflushed_max: u64,
     shape: Shape,
+    /// Whether leaves are raw, if the config says so.
+    raw_leaves: Option<bool>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -215,9 +221,9 @@ impl Node {
         let (shape, unflushed_max) = self
             .config()
             .read(|settings: &Settings| Ok((settings.import()?, settings.mfs_unflushed_max()?)))?;
-        let chunker = shape.chunker;
+        let (chunker, raw_leaves) = (shape.chunker, shape.raw_leaves);
         let options = crate::add::build_options(shape)?;
-        Ok(Terms { flush, unflushed_max, shape: Shape { options, chunker } })
+        Ok(Terms { flush, unflushed_max, shape: Shape { options, chunker }, raw_leaves })
     }
 
     /// Runs a change; blocks that it misses are fetched, if that is asked for, and it runs again.

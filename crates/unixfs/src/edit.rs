@@ -3,11 +3,14 @@
 //! Invariants: whether a directory is one node or a trie follows from its entries and the options
 //! alone, where Kubo's depends on the order of changes (it looks at a trie again only when that
 //! has shrunk since it was opened); what was not changed comes out with the name it had.
-//! Not here: the nodes of a trie (`shard.rs`); a directory made from nothing in one pass, which
-//! is faster (`directory.rs`).
+//! Not here: files (`edit/file.rs`); the nodes of a trie (`shard.rs`); a directory made from nothing
+//! in one pass, which is faster (`directory.rs`).
 
+mod file;
 mod shard;
 mod tally;
+
+pub use file::{FileEditor, Written, leaves_of};
 
 use crate::{
     Child, DataType, DirEntry, DirectoryEstimate, Metadata, Options, UnixfsError,
@@ -38,6 +41,8 @@ pub struct DirectoryEditor {
     named: Option<Child>,
     /// Length and number of entries that are known to be in a trie; there may be more.
     at_least: (usize, usize),
+    /// Entries and links that are in memory, or were since the last [`DirectoryEditor::unload`].
+    held: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -50,7 +55,8 @@ impl DirectoryEditor {
     /// Starts an empty directory; `options` must have passed [`Options::check`].
     pub fn new(options: &Options, metadata: &Metadata) -> Self {
         let form = Form::Basic(Entries::new());
-        Self { options: *options, metadata: *metadata, form, named: None, at_least: (0, 0) }
+        let (named, at_least, held) = (None, (0, 0), 0);
+        Self { options: *options, metadata: *metadata, form, named, at_least, held }
     }
 
     /// Opens the directory whose root is `root`; it keeps its metadata and, as long as it is a
@@ -77,7 +83,8 @@ impl DirectoryEditor {
         };
         let total_len = node.total_len(root.data().len());
         let named = Some(Child { cid: root.cid().clone(), data_len: 0, total_len });
-        Ok(Self { options: *options, metadata, form, named, at_least: (0, 0) })
+        let (at_least, held) = ((0, 0), node.links.len());
+        Ok(Self { options: *options, metadata, form, named, at_least, held })
     }
 
     /// What the directory says about itself.
@@ -89,6 +96,39 @@ impl DirectoryEditor {
     pub fn set_metadata(&mut self, metadata: Metadata) {
         self.metadata = metadata;
         self.touch();
+    }
+
+    /// Says how nodes that change from here on are built; a trie keeps its width.
+    pub fn set_options(&mut self, options: &Options) {
+        if self.options != *options {
+            self.options = *options;
+            // The estimate may be another one.
+            self.at_least = (0, 0);
+        }
+    }
+
+    /// As [`DirectoryEditor::set_options`], but every node is built so: those of a trie are all
+    /// read, and put out by the next [`DirectoryEditor::finish`].
+    ///
+    /// # Errors
+    ///
+    /// Whatever is wrong with a node of the trie.
+    pub async fn rebuild<S: BlockStore>(
+        &mut self,
+        store: &S,
+        options: &Options,
+    ) -> Result<(), UnixfsError> {
+        if let Form::Trie(shape, root) = &mut self.form {
+            self.held += root.read_all(store, *shape, 0).await?;
+        }
+        self.set_options(options);
+        self.touch();
+        Ok(())
+    }
+
+    /// How many entries and links are in memory, at most; about 150 bytes each.
+    pub fn held(&self) -> usize {
+        self.held
     }
 
     /// Returns the entry called `name`; the nodes on the way stay in memory.
@@ -104,7 +144,7 @@ impl DirectoryEditor {
         let found = match &mut self.form {
             Form::Basic(entries) => entries.get(name.as_bytes()),
             Form::Trie(shape, root) => {
-                root.walk(store, *shape, name.as_bytes()).await?;
+                self.held += root.walk(store, *shape, name.as_bytes()).await?;
                 root.find(*shape, name.as_bytes())
             }
         };
@@ -135,12 +175,13 @@ impl DirectoryEditor {
         let old = match &mut self.form {
             Form::Basic(entries) => entries.insert(name.clone(), child),
             Form::Trie(shape, root) => {
-                root.walk(store, *shape, &name).await?;
+                self.held += root.walk(store, *shape, &name).await?;
                 root.insert(*shape, 0, (name.clone(), child))?
             }
         };
         self.forget(&name, old.as_ref());
         self.at_least = (self.at_least.0.saturating_add(new_len), self.at_least.1 + 1);
+        self.held += 1;
         self.touch();
         Ok(old)
     }
@@ -158,7 +199,7 @@ impl DirectoryEditor {
         let old = match &mut self.form {
             Form::Basic(entries) => entries.remove(name.as_bytes()),
             Form::Trie(shape, root) => {
-                root.walk(store, *shape, name.as_bytes()).await?;
+                self.held += root.walk(store, *shape, name.as_bytes()).await?;
                 root.remove(*shape, 0, name.as_bytes())
             }
         };
@@ -202,6 +243,7 @@ impl DirectoryEditor {
     pub fn unload(&mut self) {
         if let Form::Trie(_, root) = &mut self.form {
             root.unload();
+            self.held = root.held();
         }
     }
 

@@ -77,6 +77,9 @@ pub enum UnixfsError {
         /// Which, and what it may be.
         reason: &'static str,
     },
+    /// A change would make a file too long.
+    #[error("the file would be too long")]
+    FileLen,
     /// A file of one leaf carries mode or mtime, which must be written into the leaf.
     #[error("mode and mtime of a one-leaf file must be written into the leaf")]
     LeafMetadata,

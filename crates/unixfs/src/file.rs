@@ -45,6 +45,41 @@ impl FileBuilder {
         Self { options: *options, metadata: *metadata, unfinished }
     }
 
+    /// Goes on with a file of the balanced layout: `levels` tells, for each level from the root
+    /// down, what stands before the next leaf in the node on the way to it.
+    pub(crate) fn resumed(options: &Options, metadata: &Metadata, levels: Vec<Vec<Child>>) -> Self {
+        let unfinished = Unfinished::Balanced(Balanced::resumed(levels));
+        Self { options: *options, metadata: *metadata, unfinished }
+    }
+
+    /// The only leaf, or none, if the root would be no node.
+    pub(crate) fn alone(&self) -> Option<&[Child]> {
+        match &self.unfinished {
+            Unfinished::Balanced(balanced) => balanced.alone(),
+            Unfinished::Trickle(_) => None,
+        }
+    }
+
+    /// Takes the same leaf many times; in the balanced layout nodes of it are made once a level.
+    ///
+    /// # Errors
+    ///
+    /// As [`FileBuilder::push`].
+    pub(crate) fn push_many(
+        &mut self,
+        leaf: &Child,
+        count: u64,
+        out: &mut Vec<Block>,
+    ) -> Result<(), UnixfsError> {
+        let mut nodes = Nodes { options: &self.options, out };
+        match &mut self.unfinished {
+            Unfinished::Balanced(balanced) => balanced.push_many(leaf, count, &mut nodes),
+            Unfinished::Trickle(trickle) => {
+                (0..count).try_for_each(|_| trickle.push(leaf.clone(), &mut nodes))
+            }
+        }
+    }
+
     /// Takes the next leaf; puts inner nodes that are full into `out`, children before parents.
     ///
     /// # Errors
@@ -94,7 +129,8 @@ struct Nodes<'a> {
 impl Nodes<'_> {
     /// An inner node.
     fn node(&mut self, children: &[Child], metadata: &Metadata) -> Result<Child, UnixfsError> {
-        let data_len = children.iter().map(|child| child.data_len).sum();
+        let lens = children.iter().map(|child| child.data_len);
+        let data_len = lens.fold(0, u64::saturating_add);
         let mut message = Data::new(DataType::File).with_metadata(metadata);
         message.filesize = Some(data_len);
         message.blocksizes = children.iter().map(|child| child.data_len).collect();

@@ -25,7 +25,7 @@ mod resolve;
 
 pub use data::{Data, DataError, DataType, Metadata, Mtime};
 pub use directory::DirectoryBuilder;
-pub use edit::DirectoryEditor;
+pub use edit::{DirectoryEditor, FileEditor, Written, leaves_of};
 pub use entry::{Entry, EntryKind};
 pub use error::UnixfsError;
 pub use file::FileBuilder;

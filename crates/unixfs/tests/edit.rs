@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use bytes::Bytes;
-use cairn_block::{Block, BlockStore as _, BlockStoreExt as _, MemoryStore, codec};
+use cairn_block::{Block, BlockStore as _, BlockStoreExt as _, MemoryStore, Version, codec};
 use cairn_dag::dag_pb::{PbLink, PbNode, encode};
 use cairn_testkit::{SlowStore, block_on};
 use cairn_unixfs::{
@@ -191,5 +191,55 @@ fn broken_directories_and_names_are_refused() {
     for name in ["", ".", "..", "a/b"] {
         let error = block_on(editor.insert(&store, name.to_owned(), child("a"))).unwrap_err();
         assert!(matches!(error, UnixfsError::EntryName { .. }), "{error}");
+    }
+}
+
+#[test]
+fn another_form_takes_hold_where_something_changes_or_everywhere() {
+    let entries: BTreeMap<String, Child> =
+        (0..500).map(|index| (format!("{index}"), child("x"))).collect();
+    for max_directory_links in [0, 10] {
+        let old = Options { max_directory_links, ..Options::default() };
+        let new = Options { cid_version: Version::V1, ..old };
+        let (root, store) = built(&entries, &Metadata::default(), &old);
+        let (expected, _) = built(&entries, &Metadata::default(), &new);
+        let mut editor = reopen(&store, &root, &old);
+        editor.set_options(&new);
+        let mut out = Vec::new();
+        assert_eq!(block_on(editor.finish(&store, &mut out)).unwrap(), root, "nothing changed");
+        block_on(editor.rebuild(&store, &new)).unwrap();
+        assert_eq!(block_on(editor.finish(&store, &mut out)).unwrap(), expected);
+        assert!(editor.held() >= entries.len(), "{} of it in memory", editor.held());
+        block_on(store.put_many(out)).unwrap();
+        editor.unload();
+        if max_directory_links > 0 {
+            assert!(editor.held() <= 256, "{} left in memory", editor.held());
+        }
+        block_on(editor.insert(&store, "0".to_owned(), child("y"))).unwrap();
+        let mut out = Vec::new();
+        let changed = block_on(editor.finish(&store, &mut out)).unwrap();
+        assert_eq!(changed.cid.version(), Version::V1);
+        assert!(out.len() <= 3, "{} nodes named", out.len());
+    }
+}
+
+#[test]
+fn names_that_are_no_text_stay_as_they_are() {
+    let options = Options::default();
+    let name = Bytes::from_static(&[b'n', 0xff]);
+    let links = vec![PbLink::new(name.clone(), child("x").cid, 1)];
+    let data = Data::new(DataType::Directory).encode().into();
+    let node = PbNode { links, data: Some(data) };
+    let root = Block::sha2_256(codec::DAG_PB, encode(&node).into());
+    for max_directory_links in [0, 1] {
+        let options = Options { max_directory_links, ..options };
+        let store = MemoryStore::default();
+        let mut editor = DirectoryEditor::open(&root, &options).unwrap();
+        block_on(editor.insert(&store, "a".to_owned(), child("a"))).unwrap();
+        let mut out = Vec::new();
+        block_on(editor.finish(&store, &mut out)).unwrap();
+        let nodes = out.iter().map(|block| cairn_dag::dag_pb::decode(block.data()).unwrap());
+        let mut names = nodes.flat_map(|node| node.links).map(|link| link.name.unwrap());
+        assert!(names.any(|found| found.ends_with(&name)), "in one node or as a trie");
     }
 }

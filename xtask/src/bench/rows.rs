@@ -6,6 +6,7 @@
 use super::{
     Bench, car, durable, large,
     measure::{self, Cost, Series},
+    mfs,
     sides::{Cairn, Kubo},
 };
 use anyhow::{Context as _, Result, bail};
@@ -59,6 +60,8 @@ pub(crate) const ALL: &[(&str, Measure)] = &[
     ("idle", idle),
     ("one-add", durable::one_add),
     ("pin", durable::pins),
+    ("mfs", mfs::writes),
+    ("mfs-large", mfs::large),
     ("pin-ls", large::pin_list),
     ("open", large::open),
     ("gc", large::collect),

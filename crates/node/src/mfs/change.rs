@@ -90,13 +90,12 @@ impl Node {
             }
             let ways = if parents { Parents::Make(options) } else { Parents::Fail };
             tree.edit(above, ways, |tree, folder| {
-                if folder.get(name).is_some() {
+                if folder.get(&tree.local, name)?.is_some() {
                     return Err(MfsError::Exists.into());
                 }
                 let block = super::empty(&options)?;
                 tree.local.0.append(std::slice::from_ref(&block))?;
-                folder.insert(name, child_of(&block)?);
-                Ok(())
+                folder.insert(&tree.local, name, child_of(&block)?)
             })
         })
         .await
@@ -211,8 +210,8 @@ impl Node {
         let removed = self.mfs_change((terms, fetch), lease, move |tree| {
             let Some((above, name)) = path.split() else { return Ok(()) };
             tree.edit(above, Parents::Fail, |tree, folder| {
-                let child = folder.remove(name).ok_or(MfsError::Missing)?;
-                if force || recursive || !is_directory(&tree.local.get(&child.cid)?)? {
+                let cid = folder.remove(&tree.local, name)?.ok_or(MfsError::Missing)?;
+                if force || recursive || !is_directory(&tree.local.get(&cid)?)? {
                     return Ok(());
                 }
                 let reason = "path is a directory, use -r to remove directories";
@@ -249,10 +248,7 @@ impl Node {
                 return Err(MfsError::Refused { reason: "can only update directories" }.into());
             }
             let child = tree.reform(&block, |options| format.apply(options))?;
-            tree.edit(above, Parents::Fail, |_, folder| {
-                folder.insert(name, child);
-                Ok(())
-            })
+            tree.edit(above, Parents::Fail, |tree, folder| folder.insert(&tree.local, name, child))
         })
         .await
     }
@@ -305,10 +301,7 @@ impl Node {
             tree.local.0.append(std::slice::from_ref(&described))?;
             let data_len = Entry::of(&described)?.len;
             let child = Child { cid: described.cid().clone(), data_len, total_len };
-            tree.edit(above, Parents::Fail, |_, folder| {
-                folder.insert(name, child);
-                Ok(())
-            })
+            tree.edit(above, Parents::Fail, |tree, folder| folder.insert(&tree.local, name, child))
         })
         .await
     }
@@ -323,17 +316,16 @@ fn put(
 ) -> Result<(), NodeError> {
     let ways = if parents { Parents::Make(tree.shape.options) } else { Parents::Fail };
     tree.edit(above, ways, |tree, folder| {
-        if let Some(old) = folder.get(name) {
+        if let Some(old) = folder.get(&tree.local, name)? {
             if !force {
                 return Err(MfsError::Taken.into());
             }
-            if is_directory(&tree.local.get(&old.cid)?)? {
+            if is_directory(&tree.local.get(&old)?)? {
                 let reason = "cp: cannot unlink existing file: not a file";
                 return Err(MfsError::Refused { reason }.into());
             }
         }
-        folder.insert(name, child);
-        Ok(())
+        folder.insert(&tree.local, name, child)
     })
 }
 
@@ -367,13 +359,9 @@ fn rename(tree: &mut Tree<'_>, from: &MfsPath, to: &MfsPath) -> Result<(), NodeE
     }
     let child = child_of(&block)?;
     let Some((above, name)) = target.split() else { return Ok(()) };
-    tree.edit(above, Parents::Fail, |_, folder| {
-        folder.insert(name, child);
-        Ok(())
-    })?;
-    tree.edit(from_above, Parents::Fail, |_, folder| {
-        folder.remove(from_name);
-        Ok(())
+    tree.edit(above, Parents::Fail, |tree, folder| folder.insert(&tree.local, name, child))?;
+    tree.edit(from_above, Parents::Fail, |tree, folder| {
+        folder.remove(&tree.local, from_name).map(drop)
     })
 }
 

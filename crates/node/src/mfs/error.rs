@@ -58,14 +58,6 @@ pub enum MfsError {
         /// `Internal.MFSNoFlushLimit`.
         limit: u64,
     },
-    /// The directory has names that cannot be written again as they are.
-    #[error("directory {cid} cannot be changed: {reason}")]
-    Names {
-        /// The directory.
-        cid: Cid,
-        /// What is wrong with its names.
-        reason: &'static str,
-    },
     /// The root cannot be read, so nothing can.
     #[error(
         "the root of MFS, {cid}, cannot be read: {reason}; if it is lost, `cairn files chroot \

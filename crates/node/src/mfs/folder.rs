@@ -1,91 +1,83 @@
-//! One directory while it is changed: all its entries, and what it becomes.
+//! The directories that changes have in hand, kept for the next change.
 //!
-//! Invariant: what [`Folder::finish`] puts out is the whole directory, also those nodes that were
-//! there before, so that a collection under way finds them written again.
-//! Not here: which form a directory takes (`cairn-unixfs`), paths (`tree.rs`).
+//! Not here: directories themselves (`cairn-unixfs`), paths (`tree.rs`).
 
-use super::{MfsError, local::Local};
+use super::local::Local;
 use crate::NodeError;
 use cairn_block::{Block, Cid, Version};
-use cairn_dag::dag_pb;
 use cairn_hash::code;
-use cairn_unixfs::{Child, Data, DataType, DirectoryBuilder, Entry, Metadata, Options};
-use futures::TryStreamExt as _;
-use std::collections::{BTreeMap, HashMap};
+use cairn_unixfs::{Child, DirectoryEditor, Metadata, Options};
+use std::collections::HashMap;
 
-/// Directories that are kept in memory for the next change.
+/// Directories that are kept.
 const CACHED_COUNT_MAX: usize = 64;
 
-/// Entries of directories that are kept in memory, about 150 bytes each.
+/// Entries of directories that are kept, and links to nodes of tries; about 150 bytes each.
 const CACHED_ENTRIES_MAX: usize = 1024 * 1024;
 
-/// A directory's entries.
+/// Of one directory: over that the nodes of a trie are let go, and read again when needed.
+const HELD_MAX: usize = CACHED_ENTRIES_MAX / 4;
+
+/// A directory while it is changed; reads what it needs from the local store.
 #[derive(Debug)]
 pub(super) struct Folder {
-    pub(super) options: Options,
-    metadata: Metadata,
-    entries: BTreeMap<String, Child>,
+    editor: DirectoryEditor,
 }
 
 impl Folder {
-    pub(super) fn new(options: Options) -> Self {
-        Self { options, metadata: Metadata::default(), entries: BTreeMap::new() }
+    pub(super) fn new(options: &Options) -> Self {
+        Self { editor: DirectoryEditor::new(options, &Metadata::default()) }
     }
 
-    /// Reads the directory whose root is `block`; its CIDs stay of the version and hash that they
+    /// Opens the directory whose root is `block`; its CIDs stay of the version and hash that they
     /// have, and a trie of its width.
-    pub(super) fn open(local: &Local, block: &Block, options: &Options) -> Result<Self, NodeError> {
-        let entry = Entry::of(block)?;
-        let metadata = Metadata { mode: entry.mode, mtime: entry.mtime };
-        let listing = cairn_unixfs::list(local.clone(), block);
-        let mut entries = BTreeMap::new();
-        let refuse = |reason| MfsError::Names { cid: block.cid().clone(), reason };
-        for entry in local.wait(listing.try_collect::<Vec<_>>())? {
-            if entry.name.contains(char::REPLACEMENT_CHARACTER) {
-                return Err(refuse("it has names that are not UTF-8").into());
-            }
-            let child = Child { cid: entry.cid, data_len: 0, total_len: entry.total_len };
-            if entries.insert(entry.name, child).is_some() {
-                return Err(refuse("it has a name twice").into());
-            }
-        }
-        let mut options = like(block.cid(), options);
-        options.hamt_fanout = fanout(block).unwrap_or(options.hamt_fanout);
-        Ok(Self { options, metadata, entries })
+    pub(super) fn open(block: &Block, options: &Options) -> Result<Self, NodeError> {
+        Ok(Self { editor: DirectoryEditor::open(block, &like(block.cid(), options))? })
+    }
+
+    /// Says how nodes that change are built.
+    pub(super) fn set_options(&mut self, options: &Options) {
+        self.editor.set_options(options);
+    }
+
+    /// Builds every node anew.
+    pub(super) fn rebuild(&mut self, local: &Local, options: &Options) -> Result<(), NodeError> {
+        Ok(local.wait(self.editor.rebuild(local, options))?)
     }
 
     /// Changes what the directory says about itself.
     pub(super) fn describe(&mut self, change: impl FnOnce(&mut Metadata)) {
-        change(&mut self.metadata);
+        let mut metadata = self.editor.metadata();
+        change(&mut metadata);
+        self.editor.set_metadata(metadata);
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&Child> {
-        self.entries.get(name)
+    pub(super) fn get(&mut self, local: &Local, name: &str) -> Result<Option<Cid>, NodeError> {
+        Ok(local.wait(self.editor.find(local, name))?.map(|entry| entry.cid))
     }
 
-    pub(super) fn insert(&mut self, name: &str, child: Child) {
-        self.entries.insert(name.to_owned(), child);
+    pub(super) fn insert(
+        &mut self,
+        local: &Local,
+        name: &str,
+        child: Child,
+    ) -> Result<(), NodeError> {
+        local.wait(self.editor.insert(local, name.to_owned(), child))?;
+        Ok(())
     }
 
-    pub(super) fn remove(&mut self, name: &str) -> Option<Child> {
-        self.entries.remove(name)
+    pub(super) fn remove(&mut self, local: &Local, name: &str) -> Result<Option<Cid>, NodeError> {
+        Ok(local.wait(self.editor.remove(local, name))?.map(|child| child.cid))
     }
 
-    /// Names the directory as it is now; its nodes go into `out`.
-    pub(super) fn finish(&self, out: &mut Vec<Block>) -> Result<Child, NodeError> {
-        let mut builder = DirectoryBuilder::with_metadata(&self.options, &self.metadata);
-        for (name, child) in &self.entries {
-            builder.insert(name.clone(), child.clone())?;
-        }
-        Ok(builder.finish(out)?)
+    /// Names the directory as it is now; those of its nodes that changed go into `out`.
+    pub(super) fn finish(
+        &mut self,
+        local: &Local,
+        out: &mut Vec<Block>,
+    ) -> Result<Child, NodeError> {
+        Ok(local.wait(self.editor.finish(local, out))?)
     }
-}
-
-/// The width of a trie's nodes, if `block` is the root of one.
-fn fanout(block: &Block) -> Option<usize> {
-    let data = Data::decode(&dag_pb::decode(block.data()).ok()?.data?).ok()?;
-    let fanout = data.fanout.filter(|_| data.kind == DataType::HamtShard)?;
-    usize::try_from(fanout).ok()
 }
 
 /// `options` with the CID version and hash function that `cid` has.
@@ -105,30 +97,31 @@ pub(super) fn like(cid: &Cid, options: &Options) -> Options {
 #[derive(Debug, Default)]
 pub(super) struct Folders {
     folders: HashMap<Cid, Folder>,
-    entry_count: usize,
+    held: usize,
 }
 
 impl Folders {
-    pub(super) fn take(&mut self, cid: &Cid) -> Option<Folder> {
-        let folder = self.folders.remove(cid)?;
-        self.entry_count -= folder.entries.len();
+    /// Takes the directory called `cid` out, to be changed with these options.
+    pub(super) fn take(&mut self, cid: &Cid, options: &Options) -> Option<Folder> {
+        let mut folder = self.folders.remove(cid)?;
+        self.held -= folder.editor.held();
+        folder.set_options(&like(cid, options));
         Some(folder)
     }
 
-    pub(super) fn put(&mut self, cid: Cid, folder: Folder) {
-        let len = folder.entries.len();
-        let full =
-            self.folders.len() >= CACHED_COUNT_MAX || self.entry_count + len > CACHED_ENTRIES_MAX;
-        if full {
+    /// Keeps a directory; all of its nodes must be in the store.
+    pub(super) fn put(&mut self, cid: Cid, mut folder: Folder) {
+        if folder.editor.held() > HELD_MAX {
+            folder.editor.unload();
+        }
+        let held = folder.editor.held();
+        if self.folders.len() >= CACHED_COUNT_MAX || self.held + held > CACHED_ENTRIES_MAX {
             self.folders.clear();
-            self.entry_count = 0;
+            self.held = 0;
         }
-        if len > CACHED_ENTRIES_MAX {
-            return;
-        }
-        self.entry_count += len;
+        self.held += held;
         if let Some(old) = self.folders.insert(cid, folder) {
-            self.entry_count -= old.entries.len();
+            self.held -= old.editor.held();
         }
     }
 }

@@ -4,7 +4,7 @@
 //! must not wait for the network, so a block that is not here is an error that names it.
 //! Not here: bringing such a block in (`mfs.rs`).
 
-use crate::NodeError;
+use crate::{NodeError, blocks::empty_directory};
 use cairn_block::{Block, BlockError, BlockStore, Cid};
 use cairn_dag::DagError;
 use cairn_store::Store;
@@ -24,12 +24,7 @@ impl Local {
 
     pub(super) fn get(&self, cid: &Cid) -> Result<Block, BlockError> {
         let found = self.0.read_many(std::slice::from_ref(cid)).pop().unwrap_or(Ok(None));
-        found?.ok_or_else(|| missing(cid))
-    }
-
-    pub(super) fn get_all(&self, cids: &[Cid]) -> Result<Vec<Block>, BlockError> {
-        let found = self.0.read_many(cids).into_iter().zip(cids);
-        found.map(|(block, cid)| block?.ok_or_else(|| missing(cid))).collect()
+        found?.or_else(|| empty_directory(cid)).ok_or_else(|| missing(cid))
     }
 }
 
@@ -54,7 +49,8 @@ pub(super) fn absent(error: &NodeError) -> Option<&Cid> {
 impl BlockStore for Local {
     async fn get_many(&self, cids: &[Cid]) -> Vec<Result<Option<Block>, BlockError>> {
         let found = self.0.read_many(cids).into_iter().zip(cids);
-        found.map(|(block, cid)| block?.ok_or_else(|| missing(cid)).map(Some)).collect()
+        let known = |cid: &Cid| empty_directory(cid).ok_or_else(|| missing(cid));
+        found.map(|(block, cid)| block?.map_or_else(|| known(cid), Ok).map(Some)).collect()
     }
 
     async fn stat_many(&self, cids: &[Cid]) -> Result<Vec<Option<u64>>, BlockError> {

@@ -5,7 +5,7 @@
 use super::{MISSED_COUNT_MAX, MfsError, MfsPath, Root, local::absent, root_error};
 use crate::{Blocks, Fetch, Node, NodeError};
 use cairn_block::{Block, BlockStoreExt as _};
-use cairn_unixfs::Entry;
+use cairn_unixfs::UnixfsError;
 
 impl Node {
     /// The root block of what stands at `path`; blocks on the way come from `blocks`.
@@ -45,11 +45,13 @@ async fn find_below(root: Root, path: &MfsPath, blocks: &Blocks) -> Result<Block
         found.map_err(|error| root_error(error.into(), &cid))?
     };
     for (index, name) in path.segments().iter().enumerate() {
-        if !Entry::of(&block)?.is_directory() {
-            let path = path.segments()[..=index].join("/");
-            return Err(MfsError::Below { path }.into());
-        }
-        let found = cairn_unixfs::find(blocks, &block, name).await?;
+        let found = match cairn_unixfs::find(blocks, &block, name).await {
+            Err(UnixfsError::NotADirectory { .. }) => {
+                let path = path.segments()[..=index].join("/");
+                return Err(MfsError::Below { path }.into());
+            }
+            found => found?,
+        };
         let entry = found.ok_or(MfsError::Missing)?;
         block = blocks.require(&entry.cid).await?;
     }

@@ -13,7 +13,7 @@ use super::{
 use crate::NodeError;
 use cairn_block::{Block, Cid, codec};
 use cairn_store::Store;
-use cairn_unixfs::{Child, Entry, Options};
+use cairn_unixfs::{Child, Entry, Options, UnixfsError};
 
 /// See the module.
 pub(super) struct Tree<'a> {
@@ -45,26 +45,20 @@ impl<'a> Tree<'a> {
         (self.root, self.changed)
     }
 
-    fn root_block(&self) -> Result<Block, NodeError> {
-        match &self.root.block {
-            Some(block) => Ok(block.clone()),
-            None => Ok(self.local.get(&self.root.cid)?),
-        }
-    }
-
     /// What stands at a path; `None` if nothing does.
-    pub(super) fn find(&self, segments: &[String]) -> Result<Option<Block>, NodeError> {
-        let mut block = self.root_block()?;
+    pub(super) fn find(&mut self, segments: &[String]) -> Result<Option<Block>, NodeError> {
+        let mut cid = self.root.cid.clone();
         for (index, name) in segments.iter().enumerate() {
-            if !is_directory(&block)? {
+            let Some(mut folder) = self.open(&cid)? else {
                 let path = segments[..=index].join("/");
                 return Err(MfsError::Below { path }.into());
-            }
-            let found = self.local.wait(cairn_unixfs::find(&self.local, &block, name))?;
-            let Some(entry) = found else { return Ok(None) };
-            block = self.local.get(&entry.cid)?;
+            };
+            let found = folder.get(&self.local, name);
+            self.folders.put(cid, folder);
+            let Some(child) = found? else { return Ok(None) };
+            cid = child;
         }
-        Ok(Some(block))
+        self.block(&cid).map(Some)
     }
 
     /// Changes the directory at `segments`, and with it those above.
@@ -74,63 +68,106 @@ impl<'a> Tree<'a> {
         parents: Parents,
         change: impl FnOnce(&mut Self, &mut Folder) -> Result<T, NodeError>,
     ) -> Result<T, NodeError> {
-        let block = self.root_block()?;
-        let mut folder = self.open(&block)?;
-        // The root's form follows the config, as there is nothing above it that could say.
-        folder.options = self.shape.options;
-        let mut above: Vec<(Folder, &String)> = Vec::with_capacity(segments.len());
-        for (index, name) in segments.iter().enumerate() {
-            let next = match (folder.get(name), parents) {
-                (Some(child), _) => {
-                    let block = self.local.get(&child.cid)?;
-                    if !is_directory(&block)? {
-                        let path = format!("/{}", segments[..=index].join("/"));
-                        return Err(MfsError::NotADirectory { path }.into());
-                    }
-                    self.open(&block)?
-                }
-                (None, Parents::Make(options)) => Folder::new(options),
-                (None, Parents::Fail) => return Err(MfsError::Missing.into()),
-            };
-            above.push((std::mem::replace(&mut folder, next), name));
-        }
-        let answer = change(self, &mut folder)?;
+        let mut above = Vec::with_capacity(segments.len());
+        let changed = self.descend(segments, parents, &mut above).and_then(|mut folder| {
+            let answer = change(self, &mut folder)?;
+            Ok((folder, answer))
+        });
+        let (mut folder, answer) = match changed {
+            Ok(changed) => changed,
+            Err(error) => {
+                self.put_back(above);
+                return Err(error);
+            }
+        };
         let mut out = Vec::new();
         let mut done = Vec::with_capacity(above.len() + 1);
-        let mut child = folder.finish(&mut out)?;
-        done.push((child.cid.clone(), folder));
-        while let Some((mut folder, name)) = above.pop() {
-            folder.insert(name, child);
-            child = folder.finish(&mut out)?;
-            done.push((child.cid.clone(), folder));
+        let mut child = folder.finish(&self.local, &mut out)?;
+        done.push((Some(child.cid.clone()), folder));
+        for ((_, mut folder), name) in above.into_iter().zip(segments).rev() {
+            folder.insert(&self.local, name, child)?;
+            child = folder.finish(&self.local, &mut out)?;
+            done.push((Some(child.cid.clone()), folder));
         }
         self.local.0.append(&out)?;
-        for (cid, folder) in done {
-            self.folders.put(cid, folder);
-        }
+        self.put_back(done);
         self.changed |= self.root.cid != child.cid || self.root.block.is_some();
         self.root = Root { cid: child.cid, block: None };
         Ok(answer)
     }
 
-    fn open(&mut self, block: &Block) -> Result<Folder, NodeError> {
-        match self.folders.take(block.cid()) {
-            Some(folder) => Ok(folder),
-            None => Folder::open(&self.local, block, &self.shape.options),
+    /// Opens the directory at `segments`; those above, none of them changed, go into `above`, with
+    /// the names of those that are there.
+    fn descend(
+        &mut self,
+        segments: &[String],
+        parents: Parents,
+        above: &mut Vec<(Option<Cid>, Folder)>,
+    ) -> Result<Folder, NodeError> {
+        let not_a_directory = |index: usize| {
+            let path = format!("/{}", segments[..index].join("/"));
+            NodeError::from(MfsError::NotADirectory { path })
+        };
+        let root = self.root.cid.clone();
+        let mut folder = self.open(&root)?.ok_or_else(|| not_a_directory(0))?;
+        let mut cid = Some(root);
+        // The root's form follows the config, as there is nothing above it that could say.
+        folder.set_options(&self.shape.options);
+        for (index, name) in segments.iter().enumerate() {
+            let found = folder.get(&self.local, name);
+            above.push((cid, folder));
+            (cid, folder) = match (found?, parents) {
+                (Some(child), _) => {
+                    let next = self.open(&child)?.ok_or_else(|| not_a_directory(index + 1))?;
+                    (Some(child), next)
+                }
+                (None, Parents::Make(options)) => (None, Folder::new(&options)),
+                (None, Parents::Fail) => return Err(MfsError::Missing.into()),
+            };
+        }
+        Ok(folder)
+    }
+
+    fn put_back(&mut self, folders: Vec<(Option<Cid>, Folder)>) {
+        for (cid, folder) in folders {
+            if let Some(cid) = cid {
+                self.folders.put(cid, folder);
+            }
         }
     }
 
-    /// Changes a directory's form.
+    /// A block, which may be that of a root that is not in the store.
+    fn block(&self, cid: &Cid) -> Result<Block, NodeError> {
+        match &self.root.block {
+            Some(block) if block.cid() == cid => Ok(block.clone()),
+            _ => Ok(self.local.get(cid)?),
+        }
+    }
+
+    /// Opens a directory; `None` if it is none.
+    fn open(&mut self, cid: &Cid) -> Result<Option<Folder>, NodeError> {
+        if let Some(folder) = self.folders.take(cid, &self.shape.options) {
+            return Ok(Some(folder));
+        }
+        match Folder::open(&self.block(cid)?, &self.shape.options) {
+            Err(NodeError::Unixfs(UnixfsError::NotADirectory { .. })) => Ok(None),
+            opened => opened.map(Some),
+        }
+    }
+
+    /// Builds a directory anew in another form.
     pub(super) fn reform(
         &mut self,
         block: &Block,
         change: impl FnOnce(&mut Options),
     ) -> Result<Child, NodeError> {
-        let mut folder = Folder::open(&self.local, block, &self.shape.options)?;
-        change(&mut folder.options);
-        folder.options.check()?;
+        let mut folder = Folder::open(block, &self.shape.options)?;
+        let mut options = self.like(block);
+        change(&mut options);
+        options.check()?;
+        folder.rebuild(&self.local, &options)?;
         let mut out = Vec::new();
-        let child = folder.finish(&mut out)?;
+        let child = folder.finish(&self.local, &mut out)?;
         self.local.0.append(&out)?;
         Ok(child)
     }

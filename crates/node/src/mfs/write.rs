@@ -4,22 +4,17 @@
 //! with what lies beside them, many become leaves in the store as they come. A slow client delays
 //! nobody else.
 //! Invariants: memory is bounded by [`SMALL_LEN_MAX`] and a batch of chunks, besides about 100
-//! bytes a leaf.
-//! Not here: which leaves a file has afterwards (`file.rs`).
+//! bytes a leaf of what is written.
+//! Not here: which leaves a file has afterwards (`cairn-unixfs`).
 
-use super::{
-    MfsError, MfsFormat, MfsPath, Terms,
-    file::{Shape, Written, hashed, join, leaves, splice},
-    folder::like,
-    tree::{Parents, Tree},
-};
+use super::{MfsError, MfsFormat, MfsPath, Terms, file::Shape, folder::like, tree::Parents};
 use crate::{AddEntryError, Fetch, Node, NodeError};
 use bytes::{Bytes, BytesMut};
 use cairn_block::{Block, Version};
 use cairn_chunk::Cutter;
 use cairn_runtime::blocking;
 use cairn_store::{Lease, Store};
-use cairn_unixfs::{Entry, EntryKind, Metadata, Mtime};
+use cairn_unixfs::{Entry, EntryKind, FileEditor, Metadata, Mtime, Written, leaves_of};
 use std::{
     io::{self, Read},
     sync::Arc,
@@ -30,8 +25,9 @@ use tokio_util::sync::CancellationToken;
 /// Bytes of a write that are kept in memory.
 const SMALL_LEN_MAX: usize = 1024 * 1024;
 
-/// Bytes that are read at once.
-const READ_LEN: usize = 256 * 1024;
+/// Bytes that are read at once: at first, and once there are many.
+const READ_LEN_MIN: usize = 16 * 1024;
+const READ_LEN_MAX: usize = 256 * 1024;
 
 /// Bytes of chunks that are hashed and written together.
 const BATCH_LEN: usize = 4 * 1024 * 1024;
@@ -74,81 +70,80 @@ impl Node {
         data: Box<dyn Read + Send>,
         write: MfsWrite,
     ) -> Result<(), NodeError> {
-        let base = self.mfs_terms(write.flush)?;
-        let mut terms = base;
-        let there = match self.mfs_find(&path, &self.blocks(write.fetch)).await {
-            Ok(block) => Some(block),
-            Err(NodeError::Mfs(MfsError::Missing)) => None,
-            Err(error) => return Err(error),
-        };
-        self.mfs_form(&path, there.as_ref(), (&mut terms, &write))?;
+        let terms = self.mfs_terms(write.flush)?;
+        let mut directories = terms.shape.options;
+        write.format.apply(&mut directories);
+        directories.check()?;
         let lease = Arc::new(self.store().lease());
         let stop = CancellationToken::new();
         let _stop_when_dropped = stop.clone().drop_guard();
-        let source = Source { store: self.store().clone(), shape: terms.shape, stop };
-        let (count, kept) = (write.count, Arc::clone(&lease));
-        let data = data.take(count.unwrap_or(u64::MAX));
-        let written = blocking(move || source.read(data, kept)).await?;
-        let now = mtime_of(self.clock().now());
-        let (fetch, options) = (write.fetch, terms.shape.options);
-        let shape = terms.shape;
-        let mut directories = base.shape.options;
-        write.format.apply(&mut directories);
-        self.mfs_change((base, fetch), lease, move |tree| {
+        let data = data.take(write.count.unwrap_or(u64::MAX));
+        let source = Source { data, buffer: BytesMut::new(), ended: false, stop };
+        let source = blocking(move || source.begin()).await?;
+        let written = if source.ended {
+            Written::Bytes(source.buffer.freeze())
+        } else {
+            // Leaves are made before the turn, so their form has to be known.
+            let there = match self.mfs_find(&path, &self.blocks(write.fetch)).await {
+                Ok(block) => Some(block),
+                Err(NodeError::Mfs(MfsError::Missing)) => None,
+                Err(error) => return Err(error),
+            };
+            let shape = shape_of(&path, there.as_ref(), (&terms, &write))?;
+            let (store, kept) = (self.store().clone(), Arc::clone(&lease));
+            blocking(move || source.leaves(&store, &shape, kept)).await?
+        };
+        let (now, fetch) = (mtime_of(self.clock().now()), write.fetch);
+        self.mfs_change((terms, fetch), lease, move |tree| {
             let Some((above, name)) = path.split() else {
                 return Err(MfsError::NotAFile { path: path.to_string() }.into());
             };
             let parents = if write.parents { Parents::Make(directories) } else { Parents::Fail };
             tree.edit(above, parents, |tree, folder| {
-                let old = match folder.get(name) {
-                    Some(child) => Some(tree.local.get(&child.cid)?),
-                    None if write.create => None,
-                    None => return Err(MfsError::Missing.into()),
-                };
-                let mut shape = shape;
-                shape.options = match &old {
-                    // The form of what is there stays.
-                    Some(block) => like(block.cid(), &options),
-                    None => options,
-                };
-                let child =
-                    overwrite(tree, (old.as_ref(), &path), (&write, &written), (&shape, now))?;
-                folder.insert(name, child);
-                Ok(())
+                let old = folder.get(&tree.local, name)?;
+                let old = old.map(|cid| tree.local.get(&cid)).transpose()?;
+                let shape = shape_of(&path, old.as_ref(), (&terms, &write))?;
+                let mut metadata = Metadata::default();
+                if let Some(block) = &old {
+                    let entry = Entry::of(block)?;
+                    metadata = Metadata { mode: entry.mode, mtime: entry.mtime.map(|_| now) };
+                }
+                let editor = FileEditor::new(&tree.local, &shape.options, &shape.chunker);
+                let old = old.as_ref().filter(|_| !write.truncate);
+                let change = editor.write(old, (write.offset, &written), &metadata);
+                let child = tree.local.wait(change)?;
+                folder.insert(&tree.local, name, child)
             })
         })
         .await
     }
+}
 
-    /// Decides in which form leaves are made, and refuses what cannot be written to.
-    fn mfs_form(
-        &self,
-        path: &MfsPath,
-        there: Option<&Block>,
-        (terms, write): (&mut Terms, &MfsWrite),
-    ) -> Result<(), NodeError> {
-        let options = &mut terms.shape.options;
-        match there {
-            Some(block) => {
-                check_file(block, path)?;
-                *options = like(block.cid(), options);
-            }
-            None if path.means_directory() => return Err(MfsError::Missing.into()),
-            None if !write.create => return Err(MfsError::Missing.into()),
-            None => write.format.apply(options),
+/// In which form leaves are made and joined; refuses what cannot be written to.
+fn shape_of(
+    path: &MfsPath,
+    there: Option<&Block>,
+    (terms, write): (&Terms, &MfsWrite),
+) -> Result<Shape, NodeError> {
+    let mut shape = terms.shape;
+    match there {
+        Some(block) => {
+            check_file(block, path)?;
+            // The form of what is there stays.
+            shape.options = like(block.cid(), &shape.options);
         }
-        let configured = self.config().read(|settings| Ok(settings.import()?.raw_leaves))?;
-        let raw = write.raw_leaves.or(configured);
-        options.raw_leaves = raw.unwrap_or(options.cid_version == Version::V1);
-        Ok(options.check()?)
+        None if path.means_directory() || !write.create => return Err(MfsError::Missing.into()),
+        None => write.format.apply(&mut shape.options),
     }
+    let raw = write.raw_leaves.or(terms.raw_leaves);
+    shape.options.raw_leaves = raw.unwrap_or(shape.options.cid_version == Version::V1);
+    Ok(shape)
 }
 
 /// Refuses what is no file.
-fn check_file(block: &Block, path: &MfsPath) -> Result<Entry, NodeError> {
-    let entry = Entry::of(block)?;
-    match entry.kind {
-        EntryKind::File => Ok(entry),
+fn check_file(block: &Block, path: &MfsPath) -> Result<(), NodeError> {
+    match Entry::of(block)?.kind {
+        EntryKind::File => Ok(()),
         EntryKind::Symlink { .. } => {
             Err(MfsError::Refused { reason: "symlinks not yet supported" }.into())
         }
@@ -156,81 +151,70 @@ fn check_file(block: &Block, path: &MfsPath) -> Result<Entry, NodeError> {
     }
 }
 
-/// Makes the new file; its blocks are appended.
-fn overwrite(
-    tree: &Tree<'_>,
-    (old, path): (Option<&Block>, &MfsPath),
-    (write, written): (&MfsWrite, &Written),
-    (shape, now): (&Shape, Mtime),
-) -> Result<cairn_unixfs::Child, NodeError> {
-    let mut metadata = Metadata::default();
-    let mut there = Vec::new();
-    if let Some(block) = old {
-        let entry = check_file(block, path)?;
-        metadata = Metadata { mode: entry.mode, mtime: entry.mtime.map(|_| now) };
-        if !write.truncate {
-            there = leaves(&tree.local, block)?;
-        }
-    }
-    let mut out = Vec::new();
-    let leaves = splice(&tree.local, there, (write.offset, written), shape, &mut out)?;
-    let child = join(&tree.local, leaves, &metadata, shape, &mut out)?;
-    tree.local.0.append(&out)?;
-    Ok(child)
-}
-
 /// Reads what is to be written.
-struct Source {
-    store: Store,
-    shape: Shape,
+struct Source<R> {
+    data: R,
+    /// What was read and has not become leaves.
+    buffer: BytesMut,
+    /// Whether that is all.
+    ended: bool,
     stop: CancellationToken,
 }
 
-impl Source {
-    /// Blocking. The lease keeps what is appended, also when nobody waits any more.
-    fn read(&self, mut data: impl Read, lease: Arc<Lease>) -> Result<Written, NodeError> {
-        let mut buffer = BytesMut::new();
-        let mut ended = self.fill(&mut data, &mut buffer, SMALL_LEN_MAX)?;
-        if ended {
-            return Ok(Written::Bytes(buffer.freeze()));
-        }
+impl<R: Read> Source<R> {
+    /// Reads all, if that is not too much to be kept in memory. Blocking.
+    fn begin(mut self) -> Result<Self, NodeError> {
+        self.fill(SMALL_LEN_MAX)?;
+        Ok(self)
+    }
+
+    /// Makes leaves of what comes. Blocking. The lease keeps what is appended, also when nobody
+    /// waits any more.
+    fn leaves(
+        mut self,
+        store: &Store,
+        shape: &Shape,
+        lease: Arc<Lease>,
+    ) -> Result<Written, NodeError> {
         let mut leaves = Vec::new();
-        let mut cutter = Cutter::new(&self.shape.chunker);
-        while !(ended && buffer.is_empty()) {
+        let mut cutter = Cutter::new(&shape.chunker);
+        while !(self.ended && self.buffer.is_empty()) {
             let (mut chunks, mut len) = (Vec::<Bytes>::new(), 0);
-            while let Some(chunk) = cutter.next(&buffer, ended) {
-                chunks.push(buffer.split_to(chunk).freeze());
+            while let Some(chunk) = cutter.next(&self.buffer, self.ended) {
+                chunks.push(self.buffer.split_to(chunk).freeze());
                 len += chunk;
                 if len >= BATCH_LEN {
                     break;
                 }
             }
-            let (made, blocks) = hashed(chunks, &self.shape)?;
-            self.store.append(&blocks)?;
+            let (made, blocks) = leaves_of(chunks, &shape.options)?;
+            store.append(&blocks)?;
             leaves.extend(made);
-            ended = ended || self.fill(&mut data, &mut buffer, BATCH_LEN)?;
+            if !self.ended {
+                self.fill(BATCH_LEN)?;
+            }
         }
         drop(lease);
         Ok(Written::Leaves(leaves))
     }
 
-    /// Reads until there are more than `len` bytes; answers whether the end came before.
-    fn fill(
-        &self,
-        data: &mut impl Read,
-        buffer: &mut BytesMut,
-        len: usize,
-    ) -> Result<bool, NodeError> {
-        while buffer.len() <= len {
+    /// Reads until there are more than `len` bytes, or no more.
+    fn fill(&mut self, len: usize) -> Result<(), NodeError> {
+        let mut room = READ_LEN_MIN;
+        while self.buffer.len() <= len {
             if self.stop.is_cancelled() {
                 return Err(NodeError::Cancelled);
             }
-            let start = buffer.len();
-            buffer.resize(start + READ_LEN, 0);
-            let read = data.read(&mut buffer[start..]);
-            buffer.truncate(start + *read.as_ref().unwrap_or(&0));
+            let start = self.buffer.len();
+            self.buffer.resize(start + room, 0);
+            let read = self.data.read(&mut self.buffer[start..]);
+            self.buffer.truncate(start + *read.as_ref().unwrap_or(&0));
             match read {
-                Ok(0) => return Ok(true),
+                Ok(0) => {
+                    self.ended = true;
+                    return Ok(());
+                }
+                Ok(len) if len == room => room = READ_LEN_MAX.min(room * 4),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(source) => {
@@ -239,7 +223,7 @@ impl Source {
                 }
             }
         }
-        Ok(false)
+        Ok(())
     }
 }
 

@@ -1,10 +1,12 @@
 //! Eight writers beside collections that never pause: nothing that was acknowledged is missing.
 //!
 //! In every round each writer adds and pins a file whose chunks it shares with others, pins a
-//! block by itself, writes, moves and removes files of MFS, lets older pins go, takes one of those back, and writes a block that nothing
-//! keeps, which must be there until the next collection begins. Afterwards what the round
-//! acknowledged is read back whole; now and then, and at the end after a restart, so is
-//! everything.
+//! block by itself, writes, moves and removes files of MFS, lets older pins go, takes one of those
+//! back, and writes a block that nothing keeps, which must be there until the next collection
+//! begins. It also removes a directory of its own from MFS, links it again by its CID, and if that
+//! brought back all of it, changes an entry. Directories become tries early, so that changes leave
+//! most of their nodes alone. Afterwards what the round acknowledged is read back whole; now and
+//! then, and at the end after a restart, so is everything.
 //! `CAIRN_GC_ROUNDS=10000` makes a long run. The longest wait of a writer is told; it decides
 //! nothing, since the disk is shared.
 //! Not here: which blocks are in use (`gc.rs`), power cuts in collections (`cairn-sim`).
@@ -12,8 +14,11 @@
 use crate::Home;
 use cairn_block::{Block, Cid, codec};
 use cairn_chunk::ChunkSpec;
-use cairn_node::{AddOptions, Fetch, MfsPath, MfsWrite};
+use cairn_dag::WalkOptions;
+use cairn_node::{AddOptions, Fetch, MfsCopy, MfsPath, MfsWrite};
 use cairn_runtime::Clock;
+use futures::StreamExt as _;
+use serde_json::json;
 use std::{
     collections::VecDeque,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
@@ -31,6 +36,14 @@ const KEPT_COUNT: usize = 6;
 /// Bytes of a chunk, and different chunks that files are made of.
 const CHUNK_LEN: usize = 4096;
 const CHUNK_COUNT: u64 = 200;
+
+/// Length over which a directory is a trie, in bytes, and the width of its nodes.
+const TRIE_LEN: &str = "200B";
+const TRIE_WIDTH: usize = 8;
+/// Entries of a writer's own directory.
+const OWN_COUNT: u64 = 40;
+/// Writes without a flush that follow each other at most.
+const UNFLUSHED_COUNT: u64 = 8;
 
 /// Numbers that look random and are the same for the same seed (`SplitMix64`).
 struct Random(u64);
@@ -57,6 +70,10 @@ struct Writer {
     kept: VecDeque<(Cid, Vec<u8>)>,
     /// Files in MFS with their bytes, the oldest first.
     files: VecDeque<(String, Vec<u8>)>,
+    /// What is in its own directory; nothing if there is none.
+    own: Vec<Vec<u8>>,
+    /// How often that directory came back whole.
+    returned: u64,
     longest: Duration,
 }
 
@@ -73,6 +90,9 @@ struct Scene {
 #[expect(clippy::print_stdout, reason = "the figures are what a long run is for")]
 async fn collections_beside_eight_writers_take_nothing_that_was_promised() {
     let home = Home::new(false).await;
+    let config = home.node.config();
+    config.set("Import.UnixFSHAMTDirectorySizeThreshold", json!(TRIE_LEN)).unwrap();
+    config.set("Import.UnixFSHAMTDirectoryMaxFanout", json!(TRIE_WIDTH)).unwrap();
     let (begun, writing) = (AtomicU64::new(0), AtomicBool::new(false));
     let scene = Scene { home, clock: Clock::system(), begun, writing };
     let writer = |number| Writer {
@@ -80,6 +100,8 @@ async fn collections_beside_eight_writers_take_nothing_that_was_promised() {
         random: Random(number * 7919),
         kept: VecDeque::new(),
         files: VecDeque::new(),
+        own: Vec::new(),
+        returned: 0,
         longest: Duration::ZERO,
     };
     let mut writers: Vec<Writer> = (0..WRITER_COUNT).map(writer).collect();
@@ -112,6 +134,8 @@ async fn collections_beside_eight_writers_take_nothing_that_was_promised() {
     for writer in &writers {
         writer.check(&home, usize::MAX).await;
     }
+    let returned: u64 = writers.iter().map(|writer| writer.returned).sum();
+    assert!(returned > rounds, "directories came back whole: {returned}");
     let longest = writers.iter().map(|writer| writer.longest).max().unwrap_or_default();
     println!(
         "gc beside 8 writers: {rounds} rounds, {} collections, {removed} blocks removed, {} MiB \
@@ -140,6 +164,7 @@ impl Writer {
 
         self.loose_block(scene).await;
         self.mfs(round, home).await;
+        self.own(round, home).await;
         while self.kept.len() > 2 * KEPT_COUNT {
             let at = self.random.below(self.kept.len() as u64 - 2) as usize;
             let (root, bytes) = self.kept.remove(at).unwrap();
@@ -158,16 +183,44 @@ impl Writer {
         let bytes = self.file(round);
         let name = format!("/shared/{}-{round}", self.number);
         let flush = self.random.below(4) > 0;
-        let (create, parents, fetch) = (true, true, Fetch::Local);
-        let write = MfsWrite { create, parents, flush, fetch, ..MfsWrite::default() };
-        let data = Box::new(std::io::Cursor::new(bytes.clone()));
-        home.node.mfs_write(path(&name), data, write).await.unwrap();
+        let fetch = Fetch::Local;
+        write(home, &name, &bytes, flush).await;
         let moved = format!("{name}-moved");
         home.node.mfs_move(path(&name), path(&moved), (flush, fetch)).await.unwrap();
         self.files.push_back((moved, bytes));
         if self.files.len() > KEPT_COUNT {
             let (oldest, _) = self.files.pop_front().unwrap();
             home.node.mfs_remove(path(&oldest), (false, false), fetch).await.unwrap();
+        }
+    }
+
+    /// A directory that goes and comes back by its CID, as far as a collection left it, and is
+    /// changed then.
+    async fn own(&mut self, round: u64, home: &Home) {
+        let (name, fetch) = (format!("/own-{}", self.number), Fetch::Local);
+        if self.own.is_empty() {
+            for entry in 0..OWN_COUNT {
+                self.own.push(self.random.bytes(50));
+                let flush = entry % UNFLUSHED_COUNT == UNFLUSHED_COUNT - 1;
+                write(home, &format!("{name}/{entry}"), &self.own[entry as usize], flush).await;
+            }
+            return;
+        }
+        let root = home.node.mfs_find(&path(&name), &home.node.blocks(fetch)).await.unwrap();
+        home.node.mfs_remove(path(&name), (true, false), fetch).await.unwrap();
+        let flush = self.random.below(4) > 0;
+        let copy = MfsCopy { flush, fetch, ..MfsCopy::default() };
+        home.node.mfs_link(root.clone(), path(&name), copy).await.unwrap();
+        let roots = std::slice::from_ref(root.cid());
+        let visits = home.node.walk(roots, WalkOptions::default(), fetch);
+        if visits.all(|visit| async move { visit.is_ok() }).await {
+            self.returned += 1;
+            let (entry, bytes) = (round % OWN_COUNT, self.random.bytes(50));
+            write(home, &format!("{name}/{entry}"), &bytes, flush).await;
+            self.own[entry as usize] = bytes;
+        } else {
+            home.node.mfs_remove(path(&name), (true, true), fetch).await.unwrap();
+            self.own.clear();
         }
     }
 
@@ -202,12 +255,23 @@ impl Writer {
             let read = home.cat(&format!("/ipfs/{root}"), Fetch::Local).await;
             assert_eq!(&read.unwrap(), bytes, "{root}");
         }
-        for (name, bytes) in self.files.iter().rev().take(count) {
-            let found = home.node.mfs_find(&path(name), &home.node.blocks(Fetch::Local)).await;
+        let files = self.files.iter().rev().take(count).map(|(name, bytes)| (name.clone(), bytes));
+        let own = self.own.iter().enumerate();
+        let own = own.map(|(entry, bytes)| (format!("/own-{}/{entry}", self.number), bytes));
+        for (name, bytes) in files.chain(own) {
+            let found = home.node.mfs_find(&path(&name), &home.node.blocks(Fetch::Local)).await;
             let read = home.cat(&format!("/ipfs/{}", found.unwrap().cid()), Fetch::Local).await;
             assert_eq!(&read.unwrap(), bytes, "{name}");
         }
     }
+}
+
+/// Writes a whole file of MFS.
+async fn write(home: &Home, name: &str, bytes: &[u8], flush: bool) {
+    let (create, parents, truncate, fetch) = (true, true, true, Fetch::Local);
+    let write = MfsWrite { create, parents, truncate, flush, fetch, ..MfsWrite::default() };
+    let data = Box::new(std::io::Cursor::new(bytes.to_vec()));
+    home.node.mfs_write(path(name), data, write).await.unwrap();
 }
 
 fn path(text: &str) -> MfsPath {

@@ -83,6 +83,9 @@ impl Call {
 pub enum Output {
     /// The whole answer, as JSON.
     Single(Bytes),
+    /// A piece of the whole answer, which is too long to be put together first; such pieces are
+    /// all that comes.
+    Part(Bytes),
     /// One or some of many answers, as JSON, each on a line; see [`answers_of`].
     Event(Bytes),
     /// Bytes follow; always before the first [`Output::Data`].
@@ -117,6 +120,24 @@ impl Emitter {
     /// If nobody reads any more.
     pub async fn once(&self, value: &(impl Serialize + Sync)) -> Result<(), RpcError> {
         self.put(Output::Single(serde_json::to_vec(value)?.into())).await
+    }
+
+    /// Answers with one value, which is JSON already, and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// If nobody reads any more.
+    pub(crate) async fn once_json(&self, json: Vec<u8>) -> Result<(), RpcError> {
+        self.put(Output::Single(json.into())).await
+    }
+
+    /// Answers with a piece of the only value, as JSON; the last one ends with a line's end.
+    ///
+    /// # Errors
+    ///
+    /// If nobody reads any more.
+    pub(crate) async fn part(&self, json: Vec<u8>) -> Result<(), RpcError> {
+        self.put(Output::Part(json.into())).await
     }
 
     /// Answers with one of many values.

@@ -53,24 +53,53 @@ impl Shard {
         Ok(Self { slots, named: Some(named) })
     }
 
-    /// Reads the nodes between this root and where `name` is or would be.
+    /// Reads the nodes between this root and where `name` is or would be; answers how much stands
+    /// in them.
     pub(super) async fn walk<S: BlockStore>(
         &mut self,
         store: &S,
         shape: Shape,
         name: &[u8],
-    ) -> Result<(), UnixfsError> {
-        let hash = hash_of(name);
+    ) -> Result<usize, UnixfsError> {
+        let (hash, mut held) = (hash_of(name), 0);
         let mut shard = self;
         for depth in 0..shape.depth_max() {
             let Some(slot) = shard.slots.get_mut(&shape.index(hash, depth)) else { break };
             if let Slot::Unread(child) = slot {
-                *slot = Slot::Shard(load(store, shape, &child.cid, depth + 1).await?);
+                let below = load(store, shape, &child.cid, depth + 1).await?;
+                held += below.slots.len();
+                *slot = Slot::Shard(below);
             }
             let Slot::Shard(below) = slot else { break };
             shard = below;
         }
-        Ok(())
+        Ok(held)
+    }
+
+    /// Reads all nodes below, which are written anew from now on; answers how much stands in them.
+    pub(super) async fn read_all<S: BlockStore>(
+        &mut self,
+        store: &S,
+        shape: Shape,
+        depth: u32,
+    ) -> Result<usize, UnixfsError> {
+        let unread = self.slots.values().filter_map(|slot| match slot {
+            Slot::Unread(child) => Some(child.cid.clone()),
+            _ => None,
+        });
+        let cids: Vec<Cid> = unread.collect();
+        let mut read = load_many(store, shape, &cids, depth + 1).await?.into_iter();
+        let mut held = self.slots.len();
+        for slot in self.slots.values_mut() {
+            if let Slot::Unread(_) = slot {
+                *slot = Slot::Shard(read.next().expect("invariant: one is read for each"));
+            }
+            if let Slot::Shard(below) = slot {
+                held += Box::pin(below.read_all(store, shape, depth + 1)).await?;
+            }
+        }
+        self.named = None;
+        Ok(held)
     }
 
     /// Finds an entry along a path that was walked.
@@ -151,6 +180,15 @@ impl Shard {
     /// Forgets the name, so that the node is written anew.
     pub(super) fn touch(&mut self) {
         self.named = None;
+    }
+
+    /// How much stands in this node and in those below it that were read.
+    pub(super) fn held(&self) -> usize {
+        let below = self.slots.values().map(|slot| match slot {
+            Slot::Shard(below) => below.held(),
+            _ => 0,
+        });
+        self.slots.len() + below.sum::<usize>()
     }
 
     /// All that stands in this node.

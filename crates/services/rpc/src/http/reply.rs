@@ -27,6 +27,10 @@ const STREAM_ERROR: HeaderName = HeaderName::from_static("x-stream-error");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const PLAIN: HeaderValue = HeaderValue::from_static("text/plain");
 
+/// Bytes that are put together while more is there, so that not every line is a write and wakes
+/// its reader.
+const GATHER_LEN: usize = 16 * 1024;
+
 /// How values are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Encoding {
@@ -40,12 +44,17 @@ pub(super) struct ReplyBody {
     rest: Option<Rest>,
     /// How an answer that failed ends.
     last: Option<Result<Frame<Bytes>, RpcError>>,
+    /// Whether the body pauses first: the server writes then, and throws away what it holds when
+    /// the body fails.
+    pauses: bool,
 }
 
 /// What is still to come of an answer.
 struct Rest {
     answer: Answer,
     render: Option<Box<dyn Render>>,
+    /// Pieces of an answer that is rendered when it is whole.
+    parts: BytesMut,
     trailers: bool,
 }
 
@@ -53,7 +62,7 @@ impl ReplyBody {
     /// A body that is there already.
     pub(super) fn whole(bytes: impl Into<Bytes>) -> Self {
         let whole = Some(bytes.into()).filter(|bytes| !bytes.is_empty());
-        Self { whole, rest: None, last: None }
+        Self { whole, rest: None, last: None, pauses: false }
     }
 }
 
@@ -98,7 +107,7 @@ pub(super) async fn reply(
         None => None,
     };
     let value_type = if encoding == Encoding::Json { JSON } else { PLAIN };
-    let mut rest = Rest { answer, render, trailers };
+    let mut rest = Rest { answer, render, parts: BytesMut::new(), trailers };
     let mut out = HeaderMap::new();
     out.insert(CONTENT_TYPE, value_type);
     let whole = match first {
@@ -111,9 +120,9 @@ pub(super) async fn reply(
             if let Some(Err(error)) = rest.answer.next().await {
                 return failure(&error);
             }
-            let written = rest.value(&json).map(|mut text| {
-                text.put(rest.finish());
-                text
+            let written = rest.value(&json).and_then(|mut text| {
+                text.put(rest.finish()?);
+                Ok(text)
             });
             return match written {
                 Ok(text) => response(out, ReplyBody::whole(text)),
@@ -131,11 +140,12 @@ pub(super) async fn reply(
             stream_headers(head, &mut out);
             None
         }
+        Some(Output::Part(json)) => Some(rest.part(json)),
         Some(Output::Data(bytes)) => Some(bytes),
     };
     out.insert(TRAILER, HeaderValue::from_static("X-Stream-Error"));
     let whole = whole.filter(|bytes| !bytes.is_empty());
-    response(out, ReplyBody { whole, rest: Some(rest), last: None })
+    response(out, ReplyBody { whole, rest: Some(rest), last: None, pauses: false })
 }
 
 fn response(headers: HeaderMap, body: ReplyBody) -> Response<ReplyBody> {
@@ -183,18 +193,33 @@ impl Rest {
         Ok(out)
     }
 
+    /// Writes a piece of the only value.
+    fn part(&mut self, json: Bytes) -> Bytes {
+        if self.render.is_none() {
+            return json;
+        }
+        self.parts.put(json);
+        Bytes::new()
+    }
+
     /// Writes what comes after the last value.
-    fn finish(&mut self) -> Bytes {
+    fn finish(&mut self) -> Result<Bytes, RpcError> {
         let mut text = Text::default();
+        if let Some(render) = &mut self.render
+            && !self.parts.is_empty()
+        {
+            render.answer(&std::mem::take(&mut self.parts), &mut text)?;
+        }
         if let Some(render) = &mut self.render {
             render.finish(&mut text);
         }
-        text.out.into()
+        Ok(text.out.into())
     }
 
     fn write(&mut self, output: Output) -> Result<Bytes, RpcError> {
         match output {
             Output::Single(json) | Output::Event(json) => Ok(self.value(&json)?.freeze()),
+            Output::Part(json) => Ok(self.part(json)),
             Output::Data(bytes) => Ok(bytes),
             Output::Stream(_) => Ok(Bytes::new()),
         }
@@ -209,36 +234,49 @@ impl Body for ReplyBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, RpcError>>> {
+        let data = |bytes: Bytes| Poll::Ready(Some(Ok(Frame::data(bytes))));
         if let Some(whole) = self.whole.take() {
-            return Poll::Ready(Some(Ok(Frame::data(whole))));
+            return data(whole);
+        }
+        if std::mem::take(&mut self.pauses) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
         }
         let Some(rest) = &mut self.rest else { return Poll::Ready(self.last.take()) };
-        loop {
+        let mut gathered = BytesMut::new();
+        while gathered.len() < GATHER_LEN {
             let result = match Pin::new(&mut rest.answer).poll_next(context) {
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending if gathered.is_empty() => return Poll::Pending,
+                Poll::Pending => break,
                 Poll::Ready(Some(Ok(output))) => rest.write(output),
                 Poll::Ready(Some(Err(error))) => Err(error),
-                Poll::Ready(None) => {
-                    let last = rest.finish();
-                    self.rest = None;
-                    let frame = (!last.is_empty()).then(|| Ok(Frame::data(last)));
-                    return Poll::Ready(frame);
-                }
+                Poll::Ready(None) => match rest.finish() {
+                    Ok(last) => {
+                        gathered.put(last);
+                        self.rest = None;
+                        if gathered.is_empty() {
+                            return Poll::Ready(None);
+                        }
+                        break;
+                    }
+                    Err(error) => Err(error),
+                },
             };
             match result {
-                Ok(bytes) if bytes.is_empty() => {}
-                Ok(bytes) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                Ok(bytes) if bytes.len() < GATHER_LEN => gathered.put(bytes),
+                Ok(bytes) if gathered.is_empty() => return data(bytes),
+                Ok(bytes) => {
+                    self.whole = Some(bytes);
+                    break;
+                }
                 Err(error) => {
-                    let trailers = rest.trailers;
-                    self.rest = None;
-                    self.last = Some(last_words(error, trailers));
-                    // What was said before goes out first: the server writes when the body
-                    // pauses, and throws away what it holds when the body fails.
-                    context.waker().wake_by_ref();
-                    return Poll::Pending;
+                    let last = last_words(error, rest.trailers);
+                    *self = Self { last: Some(last), pauses: true, ..Self::whole(gathered) };
+                    return self.poll_frame(context);
                 }
             }
         }
+        data(gathered.freeze())
     }
 
     fn is_end_stream(&self) -> bool {

@@ -52,7 +52,7 @@ impl Fixture {
         let host = Host { node: Some(self.node.clone()), is_daemon: false };
         let mut render = command.text.map(|text| text(&request));
         let mut answer = start(request, files, host)?;
-        let mut told = Told::default();
+        let (mut told, mut parts) = (Told::default(), Vec::new());
         while let Some(output) = answer.next().await {
             match output? {
                 Output::Single(json) | Output::Event(json) => {
@@ -63,9 +63,16 @@ impl Fixture {
                         told.values.push(serde_json::from_slice(json)?);
                     }
                 }
+                Output::Part(json) => parts.extend_from_slice(&json),
                 Output::Data(bytes) => told.bytes.extend_from_slice(&bytes),
                 Output::Stream(_) => {}
             }
+        }
+        if !parts.is_empty() {
+            if let Some(render) = &mut render {
+                render.answer(&parts, &mut told.text)?;
+            }
+            told.values.push(serde_json::from_slice(&parts)?);
         }
         if let Some(render) = &mut render {
             render.finish(&mut told.text);

@@ -1,7 +1,8 @@
 //! `files ls`: what is in a directory of MFS.
 //!
 //! The sizes of raw files are what the directory says of them; the roots of the others are read,
-//! many at a time.
+//! many at a time. The answer is one object, which goes out in pieces once it is long; until then
+//! an error has a status of its own.
 
 use super::{FLUSH, failed, path};
 use crate::{
@@ -18,7 +19,14 @@ use serde::{Deserialize, Serialize};
 use std::pin::pin;
 
 /// Entries whose roots are read together.
-const BATCH_COUNT: usize = 256;
+const BATCH_COUNT: usize = 1024;
+
+/// Bytes of the answer that go out together.
+const PART_LEN: usize = 256 * 1024;
+
+/// What stands before and after the entries of an [`Answer`].
+const BEGIN: &[u8] = b"{\"Entries\":[";
+const END: &[u8] = b"]}";
 
 /// Number of a file, as Kubo counts.
 const FILE: u32 = 0;
@@ -94,22 +102,40 @@ async fn run(call: Call) -> Result<(), RpcError> {
         }
         return call.out.once(&Answer { entries: Some(vec![listed]) }).await;
     }
-    let mut entries = Vec::new();
+    let (mut count, mut is_long) = (0, false);
+    let mut json = Vec::new();
     let mut batches = pin!(cairn_unixfs::list(blocks.clone(), &block).ready_chunks(BATCH_COUNT));
     while let Some(batch) = batches.next().await {
         let batch: Result<Vec<DirEntry>, _> = batch.into_iter().collect();
         let batch = batch.map_err(|error| RpcError::of(&error))?;
-        if entries.len() + batch.len() > ENTRIES_MAX {
+        if count + batch.len() > ENTRIES_MAX {
             return Err(RpcError::failed(format!("over {ENTRIES_MAX} entries")).about(text));
         }
-        if long {
-            entries.extend(describe(&blocks, batch, cids).await?);
+        let listed = if long {
+            describe(&blocks, batch, cids).await?
         } else {
             let named = |entry: DirEntry| Listed { name: entry.name, ..Listed::default() };
-            entries.extend(batch.into_iter().map(named));
+            batch.into_iter().map(named).collect()
+        };
+        for entry in listed {
+            json.extend_from_slice(if count == 0 { BEGIN } else { b"," });
+            serde_json::to_writer(&mut json, &entry)?;
+            count += 1;
+        }
+        if json.len() >= PART_LEN {
+            call.out.part(std::mem::take(&mut json)).await?;
+            is_long = true;
         }
     }
-    call.out.once(&Answer { entries: Some(entries).filter(|entries| !entries.is_empty()) }).await
+    if count == 0 {
+        return call.out.once(&Answer { entries: None }).await;
+    }
+    json.extend_from_slice(END);
+    if is_long {
+        json.push(b'\n');
+        return call.out.part(json).await;
+    }
+    call.out.once_json(json).await
 }
 
 /// Tells what entries are.
