@@ -114,7 +114,7 @@ async fn missing(mut call: Call) -> Result<(), RpcError> {
     for batch in ids.chunks(BATCH_COUNT) {
         let absent =
             node.git_missing(batch.to_vec()).await.map_err(|error| RpcError::of(&error))?;
-        let lines: String = absent.iter().fold(String::new(), |lines, id| format!("{lines}{id}\n"));
+        let lines: Vec<u8> = absent.iter().flat_map(|id| format!("{id}\n").into_bytes()).collect();
         call.out.data(lines.into()).await?;
     }
     Ok(())
