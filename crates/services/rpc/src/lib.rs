@@ -26,7 +26,7 @@ pub use commands::{
     repo::verify::VerifyAnswer,
 };
 pub use error::{ErrorBody, Fault, RpcError};
-pub use request::{ARGUMENTS_MAX, Request, duration_of};
+pub use request::{ARGUMENTS_MAX, Request};
 pub use text::{CidText, Render, Text, each, escape, human_len};
 
 /// The version that the API tells.
