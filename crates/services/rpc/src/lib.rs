@@ -26,6 +26,8 @@ pub use commands::{
     repo::verify::VerifyAnswer,
 };
 pub use error::{ErrorBody, Fault, RpcError};
+#[cfg(feature = "fuzz")]
+pub use http::fuzz::TARGETS as FUZZ_TARGETS;
 pub use request::{ARGUMENTS_MAX, Request};
 pub use text::{CidText, Render, Text, each, escape, human_len};
 
