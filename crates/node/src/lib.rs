@@ -16,6 +16,8 @@ mod block_ops;
 mod blocks;
 pub mod config;
 mod error;
+#[cfg(feature = "fuzz")]
+mod fuzz;
 mod gc;
 mod git;
 mod heal;
@@ -41,6 +43,8 @@ pub use cairn_store::{Copied, REPO_VERSION, Reference, References, Referred, Sou
 pub use cairn_unixfs::{DirectoryEstimate, Layout, Mtime, Resolved};
 pub use config::{Config, ConfigError, repo_path};
 pub use error::{ErrorKind, NodeError};
+#[cfg(feature = "fuzz")]
+pub use fuzz::TARGETS as FUZZ_TARGETS;
 pub use git::{GIT_OBJECTS_MAX, GitExport, GitImport, GitPack, git_root};
 pub use identity::Identity;
 pub use import::CarImport;

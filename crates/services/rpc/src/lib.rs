@@ -26,7 +26,9 @@ pub use commands::{
     pin::add::PinAddAnswer, repo::backup::BackupAnswer, repo::verify::VerifyAnswer,
 };
 pub use error::{ErrorBody, Fault, RpcError};
-pub use request::{ARGUMENTS_MAX, Request, duration_of};
+#[cfg(feature = "fuzz")]
+pub use http::fuzz::TARGETS as FUZZ_TARGETS;
+pub use request::{ARGUMENTS_MAX, Request};
 pub use text::{CidText, Render, Text, each, escape, human_len};
 
 /// The version that the API tells.
