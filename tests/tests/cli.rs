@@ -230,6 +230,10 @@ fn a_backup_is_restored_elsewhere() {
     let refused = home.run(["repo", "backup", "repo/blocks"]);
     assert!(refused.failure().contains("inside the repository"), "{refused:?}");
 
+    home.file("somebodys", "notes");
+    let refused = home.run(["repo", "backup", "somebodys"]);
+    assert!(refused.failure().contains("ends in .tar"), "{refused:?}");
+
     let restored = |args: &[&str]| {
         let mut command = home.command();
         command.env("CAIRN_PATH", home.path("restored")).args(args);
@@ -252,4 +256,37 @@ fn a_backup_is_restored_elsewhere() {
     let mut command = home.command();
     command.env("CAIRN_PATH", &backup).args(["repo", "stat"]);
     assert!(cairn_tests::run(&mut command).failure().contains("repo restore"));
+}
+
+#[test]
+fn a_backup_is_one_file_that_tar_reads() {
+    let home = Home::new();
+    let first = home.add(&home.file("first", "first\n".repeat(100_000)));
+    let daemon = home.daemon_with(&["--offline"]);
+    for _ in 0..2 {
+        let said = home.run(["repo", "backup", "all.tar"]).text();
+        assert!(said.starts_with("copied "), "{said}");
+    }
+    assert_eq!(daemon.stop().code(), Some(0));
+    assert_eq!(mode(&home.path("all.tar")), 0o600);
+    let restored = |from: &str, to: &str| {
+        let mut command = home.command();
+        command.env("CAIRN_PATH", home.path(to)).args(["repo", "restore", from]);
+        assert!(cairn_tests::run(&mut command).text().contains("peer ID"));
+        let mut command = home.command();
+        command.env("CAIRN_PATH", home.path(to)).args(["cat", &first]);
+        assert_eq!(cairn_tests::run(&mut command).stdout.len(), 600_000);
+    };
+    restored("all.tar", "one");
+    // What `tar` makes of it is a backup's directory, and back again.
+    let tar = |args: &[&str]| {
+        let mut command = std::process::Command::new("tar");
+        command.current_dir(home.path("")).args(args);
+        cairn_tests::run(&mut command).text();
+    };
+    fs::create_dir(home.path("unpacked")).expect("the directory is new");
+    tar(&["-xf", "all.tar", "-C", "unpacked"]);
+    restored("unpacked", "two");
+    tar(&["-cf", "again.tar", "-C", "unpacked", "."]);
+    restored("again.tar", "three");
 }

@@ -7,9 +7,10 @@
 //! Invariants: nothing here gates a test; every file is under a temporary directory that goes
 //! away; all traffic stays on loopback.
 //! Not here: the measuring of processes (`measure.rs`), the two sides (`sides.rs`), the rows
-//! (`rows.rs` and, of single durable writes, of MFS and of large repositories, `durable.rs`, `mfs.rs`,
-//! `large.rs`).
+//! (`rows.rs` and, of single durable writes, of MFS, of large repositories and of CAR files,
+//! `durable.rs`, `mfs.rs`, `large.rs`, `car.rs`).
 
+mod car;
 mod durable;
 mod http;
 mod large;

@@ -1,5 +1,5 @@
-//! `cargo xtask test`, `tidy`, `reliability` and `bench`: what has to run before a change goes in,
-//! what it survives, and how fast it is.
+//! `cargo xtask test`, `tidy`, `reliability`, `fuzz` and `bench`: what has to run before a change
+//! goes in, what it survives, and how fast it is.
 //!
 //! Depends on as little as it can, so that it compiles in a second or two before anything else.
 //! Not here: the whole list of what CI runs (`.ci/run`), the tests themselves (`tests/`).
@@ -9,6 +9,7 @@
 
 mod bench;
 mod command;
+mod fuzz;
 mod peers;
 mod reliability;
 mod test;
@@ -26,11 +27,17 @@ Usage: cargo xtask COMMAND
   reliability [ARGS…]
                  tries power cuts, failing disks and damage by the hundred thousand;
                  ARGS: [--scale N] [--seed S] [ROW…]
+  fuzz [ARGS…]   looks for bytes that break a decoder, guided by what they reach;
+                 ARGS: [TARGET…] [--runs N] [--seed S] [--seconds T] [--jobs N] [--keep]
   bench [ARGS…]  measures the release build against a real Kubo core, row by row;
                  `bench --help` names the rows";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(compiled) = fuzz::compile(&args) {
+        let succeeded = compiled.is_ok_and(|status| status.success());
+        return if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -45,6 +52,7 @@ fn run(args: &[String]) -> Result<()> {
         Some((name, rest)) if name == "test" => test::run(rest),
         Some((name, [])) if name == "tidy" => tidy::run(),
         Some((name, rest)) if name == "reliability" => reliability::run(rest),
+        Some((name, rest)) if name == "fuzz" => fuzz::run(rest),
         Some((name, rest)) if name == "bench" => bench::run(rest),
         _ => bail!("{USAGE}"),
     }

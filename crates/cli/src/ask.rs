@@ -61,7 +61,8 @@ async fn run_one(
     result
 }
 
-async fn outputs(
+/// Asks who answers, and gives what comes with the node that was opened for it, if one was.
+pub(crate) async fn outputs(
     request: &Request,
     globals: &Globals,
     files: Option<AddEntries>,

@@ -1,19 +1,22 @@
-//! Unpacks a tar stream inside one directory and nowhere else.
+//! Writes a tar stream, or entries one by one, inside one directory and nowhere else.
 //!
-//! The names in the stream are a stranger's. Every directory on the way to an entry is opened
+//! The names of the entries are a stranger's. Every directory on the way to an entry is opened
 //! relative to the one before it and without following symbolic links, so neither `..`, nor a
 //! link that the stream itself made, nor one that was there before leads outside.
 //!
 //! Invariants: nothing outside the target is made, changed or removed; a file that breaks off is
-//! removed; hard links, devices and pipes are refused.
-//! Not here: making the stream (`cairn-rpc`).
+//! removed; hard links, devices and pipes are refused. A directory gets its mode and time when
+//! everything in it is there.
+//! Not here: making the stream (`cairn-rpc`), modes and times (`metadata`), entries of CAR files
+//! (`own/car/extract.rs`).
 
+mod metadata;
+
+pub(crate) use metadata::Metadata;
+use metadata::Unfinished;
 use rustix::{
-    fd::{AsFd, OwnedFd},
-    fs::{
-        AtFlags, CWD, Mode, OFlags, Timespec, Timestamps, fchmod, futimens, mkdirat, open, openat,
-        symlinkat, unlinkat,
-    },
+    fd::OwnedFd,
+    fs::{AtFlags, CWD, Mode, OFlags, mkdirat, open, openat, symlinkat, unlinkat},
     io::Errno,
 };
 use std::{
@@ -27,8 +30,6 @@ use thiserror::Error;
 const DIRECTORY_MODE: u32 = 0o777;
 /// Mode of new files, before the process's mask.
 const FILE_MODE: u32 = 0o666;
-/// What the stream says for files without a mode of their own.
-const FILE_MODE_DEFAULT: u32 = 0o644;
 
 /// Why a stream could not be unpacked.
 #[derive(Debug, Error)]
@@ -74,31 +75,88 @@ pub(crate) fn extract(stream: impl Read, target: &Path) -> Result<(), ExtractErr
     let mut archive = tar::Archive::new(stream);
     let broken = |source| ExtractError::Archive { source };
     let mut root: Option<OwnedFd> = None;
+    let mut unfinished = Unfinished::default();
     for entry in archive.entries().map_err(broken)? {
         let mut entry = entry.map_err(broken)?;
         let path = entry.path_bytes().into_owned();
         let item = Item { name: cairn_rpc::escape(&String::from_utf8_lossy(&path)) };
         let parts = item.parts(&path)?;
         let (first, below) = parts.split_first().ok_or_else(|| item.bad_name())?;
+        let is_dir = entry.header().entry_type().is_dir();
+        let metadata = Metadata::of(&mut entry).map_err(broken)?;
+        if let Some(root) = &root {
+            unfinished.finish_outside(root, below)?;
+        }
         match (&root, below) {
-            (None, []) if entry.header().entry_type().is_dir() => {
-                root = Some(item.open_root(target)?);
-            }
+            (None, []) if is_dir => root = Some(item.open_root(target)?),
             (None, []) => {
                 let (directory, name) = item.place_of_file(target, first)?;
-                item.make(&directory, name.as_bytes(), &mut entry)?;
+                item.unpack(&directory, name.as_bytes(), (&mut entry, &metadata))?;
             }
             (Some(root), [ancestors @ .., name]) => {
                 let directory = item.open_below(root, ancestors)?;
-                item.make(&directory, name, &mut entry)?;
+                item.unpack(&directory, name, (&mut entry, &metadata))?;
             }
             _ => return Err(item.bad_name()),
         }
+        if is_dir {
+            unfinished.add(below, item, metadata);
+        }
     }
-    Ok(())
+    root.map_or(Ok(()), |root| unfinished.finish(&root))
+}
+
+/// What an entry is.
+pub(crate) enum Content<'a> {
+    /// A directory.
+    Directory,
+    /// A symbolic link, and where it points.
+    Symlink(Vec<u8>),
+    /// A file of `len` bytes.
+    File { len: u64, read: &'a mut dyn Read },
+}
+
+/// A directory that entries are put into, each directory before what is in it.
+pub(crate) struct Folder {
+    root: OwnedFd,
+    unfinished: Unfinished,
+}
+
+impl Folder {
+    /// Makes or opens it.
+    pub(crate) fn open(path: &Path) -> Result<Self, ExtractError> {
+        let item = Item { name: path.display().to_string() };
+        Ok(Self { root: item.open_root(path)?, unfinished: Unfinished::default() })
+    }
+
+    /// Puts an entry in, by its path below the directory.
+    pub(crate) fn put(
+        &mut self,
+        path: &str,
+        content: Content<'_>,
+        metadata: Metadata,
+    ) -> Result<(), ExtractError> {
+        let item = Item { name: cairn_rpc::escape(path) };
+        let parts = item.parts(path.as_bytes())?;
+        self.unfinished.finish_outside(&self.root, &parts)?;
+        let (name, ancestors) = parts.split_last().ok_or_else(|| item.bad_name())?;
+        let directory = item.open_below(&self.root, ancestors)?;
+        let is_dir = matches!(content, Content::Directory);
+        item.make(&directory, name, (content, &metadata))?;
+        if is_dir {
+            self.unfinished.add(&parts, item, metadata);
+        }
+        Ok(())
+    }
+
+    /// Gives the last directories their modes and times.
+    pub(crate) fn finish(self) -> Result<(), ExtractError> {
+        self.unfinished.finish(&self.root)
+    }
 }
 
 /// One entry, for errors.
+#[derive(Debug)]
 struct Item {
     name: String,
 }
@@ -169,28 +227,48 @@ impl Item {
         Ok(directory)
     }
 
+    /// Puts an entry of a tar stream in its place.
+    fn unpack(
+        &self,
+        directory: &OwnedFd,
+        name: &[u8],
+        (entry, metadata): (&mut tar::Entry<'_, impl Read>, &Metadata),
+    ) -> Result<(), ExtractError> {
+        let content = match entry.header().entry_type() {
+            tar::EntryType::Directory => Content::Directory,
+            tar::EntryType::Symlink => {
+                let target = entry.link_name_bytes().ok_or_else(|| self.bad_name())?;
+                Content::Symlink(target.into_owned())
+            }
+            tar::EntryType::Regular | tar::EntryType::Continuous => {
+                Content::File { len: entry.size(), read: entry }
+            }
+            _ => return Err(ExtractError::Kind { name: self.name.clone() }),
+        };
+        self.make(directory, name, (content, metadata))
+    }
+
     fn make(
         &self,
         directory: &OwnedFd,
         name: &[u8],
-        entry: &mut tar::Entry<'_, impl Read>,
+        (content, metadata): (Content<'_>, &Metadata),
     ) -> Result<(), ExtractError> {
-        match entry.header().entry_type() {
-            tar::EntryType::Directory => self.open_below(directory, &[name]).map(drop),
-            tar::EntryType::Symlink => {
-                let target = entry.link_name_bytes().ok_or_else(|| self.bad_name())?.into_owned();
+        match content {
+            Content::Directory => self.open_below(directory, &[name]).map(drop),
+            Content::Symlink(target) => {
                 self.clear(directory, name)?;
-                symlinkat(&target[..], directory, name).map_err(|error| self.failed(error))
+                symlinkat(&target[..], directory, name).map_err(|error| self.failed(error))?;
+                metadata.give_link(directory, name).map_err(|error| self.failed(error))
             }
-            tar::EntryType::Regular | tar::EntryType::Continuous => {
+            Content::File { len, read } => {
                 self.clear(directory, name)?;
-                let result = self.write(directory, name, entry);
+                let result = self.write(directory, name, (read, len), metadata);
                 if result.is_err() {
                     unlinkat(directory, name, AtFlags::empty()).unwrap_or(());
                 }
                 result
             }
-            _ => Err(ExtractError::Kind { name: self.name.clone() }),
         }
     }
 
@@ -209,34 +287,19 @@ impl Item {
         &self,
         directory: &OwnedFd,
         name: &[u8],
-        entry: &mut tar::Entry<'_, impl Read>,
+        (read, len): (&mut dyn Read, u64),
+        metadata: &Metadata,
     ) -> Result<(), ExtractError> {
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let opened = openat(directory, name, flags, Mode::from_raw_mode(FILE_MODE));
         let mut file = File::from(opened.map_err(|error| self.failed(error))?);
-        let len = entry.size();
-        let copied = io::copy(entry, &mut file).map_err(|error| self.failed(error))?;
+        let copied = io::copy(read, &mut file).map_err(|error| self.failed(error))?;
         if copied != len {
             return Err(self.failed(io::Error::from(io::ErrorKind::UnexpectedEof)));
         }
-        let mode = entry.header().mode().unwrap_or(FILE_MODE_DEFAULT) & 0o777;
-        if mode != FILE_MODE_DEFAULT {
-            let mode = Mode::from_raw_mode(mode);
-            fchmod(&file, mode).map_err(|error| self.failed(error))?;
-        }
-        set_time(file.as_fd(), entry.header().mtime().unwrap_or(0))
-            .map_err(|error| self.failed(error))
+        metadata.give(&file).map_err(|error| self.failed(error))
     }
-}
-
-/// Sets the time of last change, if the stream has one.
-fn set_time(file: impl AsFd, seconds: u64) -> Result<(), Errno> {
-    let Some(tv_sec) = i64::try_from(seconds).ok().filter(|seconds| *seconds > 0) else {
-        return Ok(());
-    };
-    let time = Timespec { tv_sec, tv_nsec: 0 };
-    futimens(file, &Timestamps { last_access: time, last_modification: time })
 }
 
 #[cfg(test)]

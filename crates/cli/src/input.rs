@@ -161,16 +161,18 @@ fn from_elsewhere(
 }
 
 #[expect(clippy::field_reassign_with_default, reason = "the type is non-exhaustive")]
-fn walk_options(request: &Request) -> LocalWalkOptions {
+pub(crate) fn walk_options(request: &Request) -> LocalWalkOptions {
+    let has = |name| request.command().option(name).is_some();
     let mut options = LocalWalkOptions::default();
-    options.recursive = request.flag("recursive");
+    // Where there is no such flag, directories are always taken.
+    options.recursive = !has("recursive") || request.flag("recursive");
     options.hidden = request.flag("hidden");
     options.ignore = request.texts("ignore");
     options.ignore_rules_path = request.text("ignore-rules-path").map(PathBuf::from);
-    options.dereference_args = request.flag("dereference-args");
+    options.dereference_args = has("dereference-args") && request.flag("dereference-args");
     options.dereference_symlinks = request.flag("dereference-symlinks");
     options.preserve_mode = request.flag("preserve-mode");
     options.preserve_mtime = request.flag("preserve-mtime");
-    options.origins = request.flag("nocopy");
+    options.origins = has("nocopy") && request.flag("nocopy");
     options
 }

@@ -6,7 +6,7 @@
 //! Source: git's `gitformat-*` pages; the data has the fields that ipfs/go-ipld-git, pinned in
 //! `spec/PINS.toml`, gives it.
 //! Invariants: no recursion; the length in the header is the content's.
-//! Not here: writing objects; packs.
+//! Not here: whole repositories (`git_root.rs`); packs.
 
 mod lines;
 
@@ -19,6 +19,9 @@ const CODEC: &str = "git-raw";
 
 /// Bytes of a SHA-1.
 const SHA1_LEN: usize = 20;
+
+/// The mode of a tree's entry that names a commit of another repository, a submodule's.
+const SUBMODULE: &[u8] = b"160000";
 
 /// Reads an object: a blob as its bytes, anything else as a map.
 ///
@@ -49,7 +52,8 @@ pub fn decode(data: &[u8]) -> Result<Node, CodecError> {
     }
 }
 
-/// Returns the objects that an object names, in order.
+/// Returns the objects that an object names, in order. A submodule's commit is none of them: it
+/// belongs to another repository.
 ///
 /// # Errors
 ///
@@ -58,7 +62,11 @@ pub fn links(data: &[u8]) -> Result<Vec<Cid>, CodecError> {
     let object = Object::parse(data)?;
     match object.kind {
         b"blob" => Ok(Vec::new()),
-        b"tree" => object.tree().map(|entry| entry.map(|entry| entry.cid)).collect(),
+        b"tree" => {
+            let entries = object.tree();
+            let own = entries.filter(|entry| !entry.as_ref().is_ok_and(|e| e.mode == SUBMODULE));
+            own.map(|entry| entry.map(|entry| entry.cid)).collect()
+        }
         b"commit" => Lines::new(object.content, object.start).commit_links(),
         _ => Lines::new(object.content, object.start).tag_links(),
     }

@@ -18,6 +18,7 @@ pub mod dag_json;
 pub mod dag_pb;
 mod error;
 pub mod git_raw;
+pub mod git_root;
 mod links;
 mod node;
 mod path;

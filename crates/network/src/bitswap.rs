@@ -20,6 +20,8 @@ mod awaited;
 mod behaviour;
 pub(crate) mod client;
 pub(crate) mod engine;
+#[cfg(feature = "fuzz")]
+pub(crate) mod fuzz;
 mod handler;
 pub mod limits;
 mod protocol;

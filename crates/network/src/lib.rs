@@ -20,6 +20,8 @@ mod network;
 mod session;
 mod swarm;
 
+#[cfg(feature = "fuzz")]
+pub use bitswap::fuzz::TARGETS as FUZZ_TARGETS;
 pub use bitswap::limits;
 pub use config::{ConnectionLimits, NetworkConfig};
 pub use error::NetworkError;

@@ -12,6 +12,7 @@
 //! Not here: walking the file system (`local.rs`), layouts (`cairn-unixfs`).
 
 mod buffers;
+mod build;
 mod entry;
 mod hasher;
 mod plan;
@@ -19,17 +20,23 @@ mod reader;
 mod tree;
 mod writer;
 
+pub use build::{BlockSink, build};
 pub(crate) use entry::PATH_DEPTH_MAX;
 pub use entry::{AddEntries, AddEntry, AddEntryError, AddEvent, AddKind, AddOptions, AddSummary};
 
-use crate::{Node, NodeError};
+use crate::{Node, NodeError, outside::Outside};
 use buffers::BUFFERS_LEN_MAX;
 use cairn_runtime::{Budget, blocking};
 use futures::future::{join, pending};
+use hasher::Hashed;
 use plan::Plan;
-use std::sync::{Arc, mpsc::sync_channel};
+use std::sync::{
+    Arc,
+    mpsc::{Receiver, sync_channel},
+};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use writer::Keeper;
 
 /// Batches that wait between two stages.
 const QUEUE_LEN: usize = 1;
@@ -75,28 +82,44 @@ impl Node {
             self.check_references_enabled()?;
         }
         let turn = self.add_turns().acquire().await;
-        let stop = CancellationToken::new();
-        let _stop_when_dropped = stop.clone().drop_guard();
-        let (batches, batches_read) = sync_channel(QUEUE_LEN);
-        let (named, batches_named) = sync_channel(QUEUE_LEN);
-        let (reader_plan, outside) = (Arc::clone(&plan), Arc::clone(self.outside()));
-        let reader =
-            blocking(move || reader::run(entries, (&reader_plan, &outside), &batches, &stop));
-        let hasher_plan = Arc::clone(&plan);
-        let hasher = blocking(move || hasher::run(&hasher_plan, &batches_read, &named));
+        let outside = Some(Arc::clone(self.outside()));
         let node = self.clone();
-        let writer = blocking(move || writer::run(&node, &plan, &batches_named, events));
-        // The writer's answer is the add's. After an error the reader may still wait for its
-        // source; it is left alone and ends with its next read.
-        let others = async {
-            join(reader, hasher).await;
-            pending().await
-        };
-        let summary = tokio::select! {
-            summary = writer => summary,
-            never = others => never,
-        };
+        let summary = stages(entries, &plan, outside, move |plan, batches| {
+            writer::run(Keeper::Node(&node), &plan, &batches, events)
+        })
+        .await;
         drop(turn);
         summary
+    }
+}
+
+/// Runs the first two stages on threads of their own, and `writer` on a third; its answer counts.
+async fn stages<T: Send + 'static>(
+    entries: AddEntries,
+    plan: &Arc<Plan>,
+    outside: Option<Arc<Outside>>,
+    writer: impl FnOnce(Arc<Plan>, Receiver<Result<Hashed, NodeError>>) -> T + Send + 'static,
+) -> T {
+    let stop = CancellationToken::new();
+    let _stop_when_dropped = stop.clone().drop_guard();
+    let (batches, batches_read) = sync_channel(QUEUE_LEN);
+    let (named, batches_named) = sync_channel(QUEUE_LEN);
+    let reader_plan = Arc::clone(plan);
+    let reader = blocking(move || {
+        reader::run(entries, (&reader_plan, outside.as_ref()), &batches, &stop);
+    });
+    let hasher_plan = Arc::clone(plan);
+    let hasher = blocking(move || hasher::run(&hasher_plan, &batches_read, &named));
+    let plan = Arc::clone(plan);
+    let writer = blocking(move || writer(plan, batches_named));
+    // After an error the reader may still wait for its source; it is left alone and ends with its
+    // next read.
+    let others = async {
+        join(reader, hasher).await;
+        pending().await
+    };
+    tokio::select! {
+        answer = writer => answer,
+        never = others => never,
     }
 }

@@ -9,15 +9,16 @@ use std::{path::PathBuf, sync::Arc};
 use tokio::sync::mpsc;
 
 impl Node {
-    /// Brings the backup in the directory `to`, an absolute path, up to date, or makes one.
+    /// Brings the backup in the directory `to`, an absolute path, up to date, or makes one; where
+    /// it ends in `.tar` and is no directory, the backup is that one file, written anew.
     ///
     /// Others may add, pin and read meanwhile; what is pinned when it begins is in it. `progress`
     /// is told now and then; dropping its receiver stops the backup, which can be gone on with.
     ///
     /// # Errors
     ///
-    /// [`NodeError::Repo`] saying why the directory cannot be used, or what the disk refused; it
-    /// then holds what it held before.
+    /// [`NodeError::Repo`] saying why `to` cannot be used, or what the disk refused; it then
+    /// holds what it held before.
     pub async fn backup(
         &self,
         to: PathBuf,

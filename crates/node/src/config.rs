@@ -10,6 +10,8 @@
 
 mod adopt;
 mod environment;
+#[cfg(feature = "fuzz")]
+pub(crate) mod fuzz;
 mod initial;
 mod profile;
 mod sections;

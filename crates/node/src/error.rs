@@ -67,6 +67,12 @@ pub enum NodeError {
         /// Why it ended, with the file's name.
         source: Box<NodeError>,
     },
+    /// A git repository, or what should be its root, is not what it should be.
+    #[error("git: {reason}")]
+    Git {
+        /// Which object or line, and what is wrong with it.
+        reason: String,
+    },
     /// A directory or a link stands where a file should.
     #[error("{path} is not a file")]
     NotAFile {

@@ -16,7 +16,10 @@ mod block_ops;
 mod blocks;
 pub mod config;
 mod error;
+#[cfg(feature = "fuzz")]
+mod fuzz;
 mod gc;
+mod git;
 mod heal;
 mod identity;
 mod import;
@@ -30,13 +33,19 @@ mod scrub;
 mod verify;
 mod web;
 
-pub use add::{AddEntries, AddEntry, AddEntryError, AddEvent, AddKind, AddOptions, AddSummary};
+pub use add::{
+    AddEntries, AddEntry, AddEntryError, AddEvent, AddKind, AddOptions, AddSummary, BlockSink,
+    build,
+};
 pub use block_ops::{BlockRemoval, RepoStat};
 pub use blocks::{Blocks, Fetch};
 pub use cairn_store::{Copied, REPO_VERSION, Reference, References, Referred, SourceError, Swept};
 pub use cairn_unixfs::{DirectoryEstimate, Layout, Mtime, Resolved};
 pub use config::{Config, ConfigError, repo_path};
 pub use error::{ErrorKind, NodeError};
+#[cfg(feature = "fuzz")]
+pub use fuzz::TARGETS as FUZZ_TARGETS;
+pub use git::{GIT_OBJECTS_MAX, GitExport, GitImport, GitPack, git_root};
 pub use identity::Identity;
 pub use import::CarImport;
 pub use init::{InitOptions, InitReport, init};

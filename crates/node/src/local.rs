@@ -10,6 +10,9 @@
 
 mod ignore;
 
+#[cfg(feature = "fuzz")]
+pub(crate) use ignore::fuzz as ignore_fuzz;
+
 use crate::add::{AddEntries, AddEntry, AddEntryError, AddKind, PATH_DEPTH_MAX};
 use cairn_unixfs::Mtime;
 use ignore::Rules;

@@ -11,6 +11,9 @@
 
 mod record;
 
+#[cfg(feature = "fuzz")]
+pub(crate) use record::fuzz as record_fuzz;
+
 pub(crate) use record::Record;
 
 use crate::{Node, NodeError, config::Settings, heal};

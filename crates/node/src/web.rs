@@ -10,6 +10,8 @@
 //! Not here: whether the bytes are the right ones (`cairn-store` hashes them).
 
 mod connect;
+#[cfg(feature = "fuzz")]
+pub(crate) mod fuzz;
 
 use crate::add::{AddEntries, AddEntry};
 use bytes::{Buf as _, Bytes};

@@ -2,7 +2,8 @@
 //!
 //! Everything that reaches outside the process for time, threads or disk goes through here, so
 //! that a test can own all three: [`Tasks`] owns background work, [`Clock`] tells the time,
-//! [`Vfs`] is the disk, [`Budget`] divides the memory, and [`blocking`] keeps slow work off the async threads.
+//! [`Vfs`] is the disk, [`Budget`] divides the memory, and [`blocking`] keeps slow work off the async
+//! threads. [`duration_of`] reads durations as users write them.
 //!
 //! Invariants: no task without an owner; no wall-clock call outside `clock.rs`; `unsafe` only in
 //! `vfs/map.rs`, with its reason.
@@ -11,6 +12,7 @@
 mod blocking;
 mod budget;
 mod clock;
+mod duration;
 mod files;
 mod tasks;
 pub mod vfs;
@@ -18,6 +20,7 @@ pub mod vfs;
 pub use blocking::{BlockingLanes, blocking};
 pub use budget::Budget;
 pub use clock::Clock;
+pub use duration::{duration_of, nanoseconds_of};
 pub use files::{open_files_max, raise_open_files};
 pub use tasks::Tasks;
 pub use vfs::{Create, Map, MemoryVfs, RealVfs, Vfs, VfsExt, VfsFile};

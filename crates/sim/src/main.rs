@@ -18,8 +18,8 @@ Usage: cargo xtask reliability [--scale N] [--seed S] [ROW…]
 Rows: cuts second faults sequences rot (all, without any). A scale of 1 makes at least 100,000
 images of power cuts and takes about half an hour on two cores.";
 
-/// Scripts whose every point loses power: about 3,000 images each.
-const CUT_SCRIPTS: u64 = 35;
+/// Scripts whose every point loses power: about 2,500 images each.
+const CUT_SCRIPTS: u64 = 42;
 
 /// Second power cuts.
 const SECOND_CUTS: u64 = 10_000;

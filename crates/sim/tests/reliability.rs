@@ -46,6 +46,14 @@ fn every_answer_is_the_models() {
     report("sequences of 100 operations against the model", &sequences(SEED, 100, 2000), 2000);
 }
 
+/// Seeds whose sequences have found something, see `docs/reliability.md`.
+#[test]
+fn what_was_found_stays_mended() {
+    for seed in [1252, 6658, 38_732, 85_607, 102_227] {
+        report("sequence that found something once", &sequences(seed, 100, 1), 1);
+    }
+}
+
 #[test]
 fn a_rotten_pack_never_gives_wrong_bytes() {
     let tally = corrupted_reads(SEED, 5000).unwrap();

@@ -22,6 +22,8 @@ pub use error::StoreError;
 pub use meta::{MFS_ROOT_KEY, Meta, MetaError, MetaReset};
 pub use pins::{PIN_NAME_LEN_MAX, Pin, PinError, PinKind, PinPages, Pins};
 pub use repo::{OpenOptions, REPO_VERSION, Repo, RepoError, RepoKind, RepoStat};
+#[cfg(feature = "fuzz")]
+pub use store::fuzz::TARGETS as FUZZ_TARGETS;
 pub use store::{
     Collection, Compression, Corrupt, CorruptKind, Damage, LOCATION_LEN_MAX, Lease, List, Location,
     Mark, Reference, References, Referred, Scrub, ScrubPosition, ScrubStep, SourceError, Sources,

@@ -18,6 +18,8 @@ mod database;
 mod reset;
 mod view;
 
+#[cfg(feature = "fuzz")]
+pub(crate) use change::Change as FuzzedChange;
 pub(crate) use change::Table;
 pub use reset::MetaReset;
 pub(crate) use reset::reset;

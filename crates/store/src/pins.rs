@@ -365,6 +365,12 @@ fn value(pin: &Pin) -> Vec<u8> {
     value
 }
 
+/// The key and the value of a pin.
+#[cfg(feature = "fuzz")]
+pub(crate) fn encode(pin: &Pin) -> (Vec<u8>, Vec<u8>) {
+    (key(&pin.cid), value(pin))
+}
+
 pub(crate) fn decode(key: &[u8], value: &[u8]) -> Result<Pin, redb::Error> {
     let damaged = || corrupted("an entry of the pins makes no sense");
     let (hash, rest) = Multihash::decode(key).map_err(|_| damaged())?;

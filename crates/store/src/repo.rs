@@ -32,6 +32,9 @@ use tracing::warn;
 /// Format 1 is opened as well, and becomes this one.
 pub const REPO_VERSION: u64 = 2;
 
+/// The config's file.
+pub(crate) const CONFIG: &str = "config";
+
 /// Longest config file that is read, in bytes.
 const CONFIG_LEN_MAX: usize = 16 * 1024 * 1024;
 
@@ -95,7 +98,7 @@ pub enum RepoError {
     /// A backup could not be made or restored.
     #[error("cannot use {path} for a backup: {reason}", path = path.display())]
     Backup {
-        /// The directory of the backup.
+        /// The directory or file of the backup.
         path: PathBuf,
         /// Why not.
         reason: String,
@@ -206,7 +209,7 @@ impl Repo {
         {
             return Ok(RepoKind::Kubo);
         }
-        if !exists(vfs, &path.join("config"))? {
+        if !exists(vfs, &path.join(CONFIG))? {
             return Ok(RepoKind::Missing);
         }
         let damaged = |reason: &str| {
@@ -371,18 +374,11 @@ impl Repo {
     ///
     /// [`RepoError::Missing`], [`RepoError::Damaged`] if it is no JSON object, [`RepoError::Io`].
     pub fn read_config(vfs: &dyn Vfs, path: &Path) -> Result<Value, RepoError> {
-        let file = path.join("config");
+        let file = path.join(CONFIG);
         let bytes = vfs.read_file(&file, CONFIG_LEN_MAX);
         let bytes = bytes.map_err(|source| io_error("read", &file, source))?;
         let bytes = bytes.ok_or_else(|| RepoError::Missing { path: path.to_owned() })?;
-        let config = serde_json::from_slice::<Value>(&bytes);
-        let reason = match config {
-            Ok(config) if config.is_object() => return Ok(config),
-            Ok(_) => "it should hold a JSON object".to_owned(),
-            Err(error) => error.to_string(),
-        };
-        let reason = format!("{reason}; `cairn config edit` opens it");
-        Err(RepoError::Damaged { path: file, reason })
+        config_of(&file, &bytes)
     }
 
     /// The RPC address of the daemon that has the repository at `path`; a daemon that crashed
@@ -463,7 +459,7 @@ fn missing(vfs: &dyn Vfs, path: &Path) -> Result<RepoError, RepoError> {
     }
     let reason = "it is missing, though there are blocks or pins; restore it from a copy, or run \
                   `cairn init`, which makes one with a new identity and keeps the rest";
-    Ok(RepoError::Damaged { path: path.join("config"), reason: reason.to_owned() })
+    Ok(RepoError::Damaged { path: path.join(CONFIG), reason: reason.to_owned() })
 }
 
 pub(crate) fn io_error(op: &'static str, path: &Path, source: io::Error) -> RepoError {
@@ -494,10 +490,24 @@ pub(crate) fn replace(
     vfs.replace_file(path, bytes, private).map_err(|source| io_error("write", path, source))
 }
 
+/// The config in the bytes of a file.
+pub(crate) fn config_of(file: &Path, bytes: &[u8]) -> Result<Value, RepoError> {
+    let reason = match serde_json::from_slice::<Value>(bytes) {
+        Ok(config) if config.is_object() => return Ok(config),
+        Ok(_) => "it should hold a JSON object".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let reason = format!("{reason}; `cairn config edit` opens it");
+    Err(RepoError::Damaged { path: file.to_owned(), reason })
+}
+
+/// A config's text: two spaces a level, as Kubo writes it.
+pub(crate) fn config_text(config: &Value) -> String {
+    format!("{config:#}\n")
+}
+
 pub(crate) fn write_config(vfs: &dyn Vfs, dir: &Path, config: &Value) -> Result<(), RepoError> {
-    // Two spaces a level, as Kubo writes it; a value always becomes text.
-    let text = format!("{config:#}\n");
-    replace(vfs, &dir.join("config"), text.as_bytes(), true)
+    replace(vfs, &dir.join(CONFIG), config_text(config).as_bytes(), true)
 }
 
 /// Makes the names of a repository durable that nothing was ever written to: its `init` may have

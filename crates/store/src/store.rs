@@ -15,6 +15,8 @@ mod copies;
 mod encoding;
 mod footer;
 mod form;
+#[cfg(feature = "fuzz")]
+pub(crate) mod fuzz;
 mod gc;
 mod index;
 mod list;

@@ -4,7 +4,7 @@
 //! sync before they acknowledge. Not here: how a cost is measured (`measure.rs`).
 
 use super::{
-    Bench, durable, large,
+    Bench, car, durable, large,
     measure::{self, Cost, Series},
     mfs,
     sides::{Cairn, Kubo},
@@ -66,22 +66,29 @@ pub(crate) const ALL: &[(&str, Measure)] = &[
     ("open", large::open),
     ("gc", large::collect),
     ("index", large::index),
+    ("car", car::import),
+    ("car-export", car::export),
 ];
 
 /// Costs of both sides, run by run.
 #[derive(Default)]
-struct Pairs {
-    ours: Vec<Cost>,
-    theirs: Vec<Cost>,
+pub(super) struct Pairs {
+    pub(super) ours: Vec<Cost>,
+    pub(super) theirs: Vec<Cost>,
 }
 
 impl Pairs {
-    fn row(&self, workload: &'static str, figure: &'static str, pick: fn(&Cost) -> f64) -> Row {
+    pub(super) fn row(
+        &self,
+        workload: &'static str,
+        figure: &'static str,
+        pick: fn(&Cost) -> f64,
+    ) -> Row {
         let series = |costs: &[Cost]| Series(costs.iter().map(pick).collect());
         Row { workload, figure, ours: series(&self.ours), theirs: series(&self.theirs) }
     }
 
-    fn rows(&self, workload: &'static str) -> Vec<Row> {
+    pub(super) fn rows(&self, workload: &'static str) -> Vec<Row> {
         vec![
             self.row(workload, "CPU s", |cost| cost.cpu),
             self.row(workload, "wall s", |cost| cost.wall),
@@ -256,7 +263,7 @@ fn idle(bench: &Bench) -> Result<Vec<Row>> {
     ])
 }
 
-fn agree(ours: &str, theirs: &str) -> Result<()> {
+pub(super) fn agree(ours: &str, theirs: &str) -> Result<()> {
     if ours != theirs {
         bail!("the CIDs differ: {ours} here, {theirs} from Kubo");
     }
@@ -271,13 +278,22 @@ fn same(left: &Path, right: &Path) -> Result<()> {
     Ok(())
 }
 
-fn text(path: &Path) -> Result<&str> {
+pub(super) fn text(path: &Path) -> Result<&str> {
     path.to_str().context("the benchmark folder's name is not UTF-8")
 }
 
-fn copy_and_sync(bench: &Bench, file: &Path) -> Result<Cost> {
+/// `cp` alone.
+pub(super) fn copy(bench: &Bench, file: &Path) -> Result<Cost> {
+    copy_by(bench, file, "cp \"$1\" \"$2\"")
+}
+
+/// `cp` and a sync.
+pub(super) fn copy_and_sync(bench: &Bench, file: &Path) -> Result<Cost> {
+    copy_by(bench, file, "cp \"$1\" \"$2\" && sync -d \"$2\"")
+}
+
+fn copy_by(bench: &Bench, file: &Path, script: &str) -> Result<Cost> {
     let target = bench.folder.join("copy");
-    let script = "cp \"$1\" \"$2\" && sync -d \"$2\"";
     let mut command = Command::new("sh");
     command.args(["-c", script, "sh"]).args([file, &target]).stdin(Stdio::null());
     let cost = measure::run(&mut command)?;
@@ -285,7 +301,7 @@ fn copy_and_sync(bench: &Bench, file: &Path) -> Result<Cost> {
     Ok(cost)
 }
 
-fn big_file(bench: &Bench) -> Result<PathBuf> {
+pub(super) fn big_file(bench: &Bench) -> Result<PathBuf> {
     let path = bench.folder.join("big");
     if path.exists() { Ok(path) } else { random_file(&path, bench.big_len) }
 }

@@ -20,7 +20,7 @@ const ORDER: &[&[&str]] = &[
     &["cairn-runtime"],
     &["cairn-store", "cairn-network"],
     &["cairn-node"],
-    &["cairn-rpc", "cairn-gateway", "cairn-migrate"],
+    &["cairn-rpc", "cairn-gateway", "cairn-migrate", "cairn-car"],
     &["cairn"],
 ];
 

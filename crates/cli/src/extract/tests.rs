@@ -111,3 +111,57 @@ fn a_broken_stream_leaves_no_broken_file() {
     assert!(extract(&bytes[..3000], &target).is_err());
     assert!(!target.join("a").exists());
 }
+
+#[test]
+fn modes_and_times_come_back() {
+    use std::os::unix::fs::MetadataExt as _;
+
+    /// Name, kind, mode, seconds and the time that stands before the header.
+    type Row<'a> = (&'a str, tar::EntryType, u32, u64, Option<&'a [u8]>);
+
+    let (directory, file) = (tar::EntryType::Directory, tar::EntryType::Regular);
+    let rows: &[Row<'_>] = &[
+        ("r", directory, 0o1710, 11, None),
+        ("r/shut", directory, 0o500, 22, Some(b"22.000000005")),
+        ("r/shut/below", directory, 0o755, 0, None),
+        ("r/shut/below/f", file, 0o6640, 44, None),
+        ("r/shut/g", file, 0o644, 0, Some(b"-0.25")),
+        ("r/link", tar::EntryType::Symlink, 0o777, 66, None),
+        ("r/zero", file, 0o600, 7, Some(b"0")),
+    ];
+    let mut builder = tar::Builder::new(Vec::new());
+    for (name, kind, mode, seconds, time) in rows {
+        if let Some(time) = time {
+            builder.append_pax_extensions([("mtime", *time)]).unwrap();
+        }
+        let mut header = tar::Header::new_gnu();
+        header.set_path(name).unwrap();
+        header.set_entry_type(*kind);
+        header.set_mode(*mode);
+        header.set_mtime(*seconds);
+        header.set_size(0);
+        if kind.is_symlink() {
+            header.set_link_name("nowhere").unwrap();
+        }
+        header.set_cksum();
+        builder.append(&header, std::io::empty()).unwrap();
+    }
+    let home = TempDir::new().unwrap();
+    let target = home.path().join("out");
+    extract(&builder.into_inner().unwrap()[..], &target).unwrap();
+    let told = |name: &str| {
+        let path = if name == "r" { target.clone() } else { target.join(&name[2..]) };
+        let metadata = fs::symlink_metadata(path).unwrap();
+        (metadata.mode() & 0o7777, metadata.mtime(), metadata.mtime_nsec())
+    };
+    assert_eq!(told("r"), (0o710, 11, 0), "no bits beyond the nine");
+    assert_eq!(told("r/shut"), (0o500, 22, 5));
+    assert!(told("r/shut/below").1 > 1_000_000_000, "no time of its own");
+    assert_eq!(told("r/shut/below/f"), (0o640, 44, 0));
+    assert_eq!(told("r/shut/g").1, -1);
+    assert_eq!(told("r/shut/g").2, 750_000_000);
+    assert_eq!(told("r/link").1, 66);
+    assert_eq!(told("r/zero"), (0o600, 0, 0));
+    fs::set_permissions(target.join("shut"), std::os::unix::fs::PermissionsExt::from_mode(0o700))
+        .unwrap();
+}

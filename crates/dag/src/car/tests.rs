@@ -1,6 +1,6 @@
 //! CAR files of others, and broken ones.
 
-use super::{CarDecoder, CarError, PRAGMA, header, section_head};
+use super::{CarDecoder, CarError, PRAGMA, Section, V2_DATA_OFFSET, header, section_head, v2_head};
 use bytes::Bytes;
 use cairn_block::{Block, Cid, codec};
 use proptest::prelude::{any, prop, proptest};
@@ -51,6 +51,65 @@ fn files_of_others_are_read() {
             }
         }
     }
+}
+
+/// What the heads of sections say, reading `step` bytes at a time and passing over what may be.
+fn heads(file: &[u8], step: usize) -> Result<Vec<Section>, CarError> {
+    let mut decoder = CarDecoder::new();
+    let mut sections = Vec::new();
+    let mut rest = file;
+    loop {
+        while let Some(section) = decoder.next_section()? {
+            sections.push(section);
+        }
+        let skip_len = (decoder.skip_len() as usize).min(rest.len());
+        decoder.skipped(skip_len as u64);
+        let (piece, behind) = rest[skip_len..].split_at(step.min(rest.len() - skip_len));
+        if piece.is_empty() {
+            break;
+        }
+        decoder.feed(piece);
+        rest = behind;
+    }
+    decoder.finish().map(|()| sections)
+}
+
+#[test]
+fn sections_are_found_without_their_blocks() {
+    for name in ["simple-unixfs.car", "sample-rw-bs-v2.car", "sample-unixfs-v2.car"] {
+        let file = vector(name);
+        for step in [1, 50, 1_000_000] {
+            let (_, blocks) = decode(&file, step).unwrap();
+            let sections = heads(&file, step).unwrap();
+            assert_eq!(sections.len(), blocks.len(), "{name} {step}");
+            for (section, (cid, data)) in sections.iter().zip(&blocks) {
+                let from = section.data_offset as usize;
+                assert_eq!((&section.cid, section.data_len), (cid, data.len()));
+                assert_eq!(file[from..from + section.data_len], data[..], "{name} {step}");
+            }
+        }
+        if !name.contains("v2") {
+            let error = heads(&file[..file.len() - 1], 50).unwrap_err();
+            assert!(
+                matches!(error, CarError::Truncated { offset, section }
+                if offset == file.len() as u64 - 1 && section < offset),
+                "{error}"
+            );
+        }
+    }
+    let plain = file(&blocks(3));
+    let head = v2_head(plain.len() as u64, Some(true));
+    assert_eq!(head.len() as u64, V2_DATA_OFFSET);
+    let mut decoder = CarDecoder::new();
+    decoder.feed(&head);
+    assert_eq!(decoder.read_header(), Ok(false));
+    let v2 = decoder.v2().unwrap();
+    assert_eq!((v2.characteristics[0], v2.data_len), (0x80, plain.len() as u64));
+    assert_eq!(v2.index_offset, V2_DATA_OFFSET + v2.data_len);
+    decoder.feed(&plain);
+    assert_eq!(decoder.read_header(), Ok(true));
+    while decoder.next_section().unwrap().is_some() {}
+    assert!(decoder.is_at_end());
 }
 
 #[test]
@@ -185,12 +244,13 @@ proptest! {
         step in 1_usize..64,
     ) {
         drop(decode(&data, step));
+        drop(heads(&data, step));
         let plain = file(&blocks(2));
         let mut file = if two { wrapped(&plain, 5) } else { plain };
         let at = at.index(file.len());
         for (place, byte) in file[at..].iter_mut().zip(data.iter().take(9)) {
             *place = *byte;
         }
-        drop(decode(&file, step));
+        assert_eq!(decode(&file, step).is_ok(), heads(&file, step).is_ok());
     }
 }

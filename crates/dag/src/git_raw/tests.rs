@@ -43,6 +43,20 @@ fn trees_are_maps_of_links() {
     assert_eq!(links(&data), Ok(vec![blob]));
 }
 
+#[test]
+fn submodules_are_data_but_no_links() {
+    let (blob, other) = (
+        cid_of("ce013625030ba8dba906f756967f9e9ca394464a"),
+        cid_of("4964dc82b4bd507103723f87a715eb924d5c3215"),
+    );
+    let mut data = b"tree 56\x00100644 a\0".to_vec();
+    data.extend_from_slice(blob.multihash().digest());
+    data.extend_from_slice(b"160000 s\0");
+    data.extend_from_slice(other.multihash().digest());
+    assert_eq!(links(&data), Ok(vec![blob]));
+    assert_eq!(decode(&data).unwrap().links().len(), 2);
+}
+
 const COMMIT: &str = "tree 081c0ec284500456486e4c4f44b48b00753aa34d
 parent a22fa5a7b6170312c55c919fcec11345ef1aa14f
 parent 4964dc82b4bd507103723f87a715eb924d5c3215

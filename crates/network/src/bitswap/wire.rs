@@ -139,7 +139,7 @@ impl Prefix {
         }
     }
 
-    fn decode(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let (version, rest) = varint::decode(bytes).ok()?;
         let (codec, rest) = varint::decode(rest).ok()?;
         let (hash_code, rest) = varint::decode(rest).ok()?;
@@ -152,7 +152,7 @@ impl Prefix {
         rest.is_empty().then_some(Self { version, codec, hash_code, hash_len })
     }
 
-    fn encode(self) -> Vec<u8> {
+    pub(super) fn encode(self) -> Vec<u8> {
         let mut out = Vec::with_capacity(8);
         varint::encode(u64::from(self.version == CidVersion::V1), &mut out);
         varint::encode(self.codec, &mut out);

@@ -77,7 +77,8 @@ impl From<AddEntryError> for Stop {
 
 struct Reader<'a> {
     plan: &'a Plan,
-    outside: &'a Arc<Outside>,
+    /// Who makes references; nothing can refer to files without it.
+    outside: Option<&'a Arc<Outside>>,
     buffers: Buffers,
     next_stage: &'a SyncSender<Result<Batch, NodeError>>,
     stop: &'a CancellationToken,
@@ -90,7 +91,7 @@ struct Reader<'a> {
 /// Reads everything and passes it on, an error last. Blocking.
 pub(super) fn run(
     entries: AddEntries,
-    (plan, outside): (&Plan, &Arc<Outside>),
+    (plan, outside): (&Plan, Option<&Arc<Outside>>),
     next_stage: &SyncSender<Result<Batch, NodeError>>,
     stop: &CancellationToken,
 ) {
@@ -120,10 +121,10 @@ impl Reader<'_> {
             AddKind::Directory => self.steps.push(Step::Directory { path, metadata }),
             AddKind::Symlink(target) => self.steps.push(Step::Symlink { path, target, metadata }),
             AddKind::File(mut read) => {
-                let referent = if self.plan.options.nocopy && self.plan.writes() {
-                    Some(Box::new(self.outside.referent(&path, origin.as_deref())?))
-                } else {
-                    None
+                let refers = self.plan.options.nocopy && self.plan.writes();
+                let referent = match self.outside.filter(|_| refers) {
+                    Some(outside) => Some(Box::new(outside.referent(&path, origin.as_deref())?)),
+                    None => None,
                 };
                 self.steps.push(Step::File { path: path.clone(), metadata, referent });
                 let actual = self.file(&path, &mut *read)?;

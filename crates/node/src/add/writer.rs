@@ -2,10 +2,12 @@
 //!
 //! Invariants: an event of an entry below a root is sent after its blocks are written; a root's
 //! after they are durable and it is pinned. Blocks of a failed add are garbage, nothing more.
+//! Where there is no node, a sink takes the blocks, and nothing is pinned.
 //! Not here: how directories grow (`tree.rs`), disk formats (`cairn-store`).
 
 use super::{
     AddEvent, AddSummary,
+    build::BlockSink,
     hasher::Hashed,
     plan::Plan,
     reader::Step,
@@ -22,9 +24,17 @@ use tokio::sync::mpsc;
 /// New blocks of directories that are collected before they are written.
 const BLOCK_COUNT_MAX: usize = 1024;
 
+/// Who keeps the blocks.
+pub(super) enum Keeper<'a> {
+    /// A node, durably.
+    Node(&'a Node),
+    /// Whoever asked.
+    Sink(&'a mut dyn BlockSink),
+}
+
 /// Where blocks and events go.
 struct Output<'a> {
-    node: &'a Node,
+    keeper: Keeper<'a>,
     plan: &'a Plan,
     events: mpsc::Sender<AddEvent>,
     blocks: Vec<Block>,
@@ -62,15 +72,18 @@ struct Writer<'a> {
 }
 
 /// Takes everything to its end: written, durable, pinned, told. Blocking.
-pub(super) fn run(
-    node: &Node,
-    plan: &Plan,
+pub(super) fn run<'a>(
+    keeper: Keeper<'a>,
+    plan: &'a Plan,
     batches: &Receiver<Result<Hashed, NodeError>>,
     events: mpsc::Sender<AddEvent>,
 ) -> Result<AddSummary, NodeError> {
-    let _until_pinned = node.store().lease();
+    let _until_pinned = match &keeper {
+        Keeper::Node(node) => Some(node.store().lease()),
+        Keeper::Sink(_) => None,
+    };
     let (blocks, references, held) = (Vec::new(), HashMap::new(), Vec::new());
-    let output = Output { node, plan, events, blocks, references, held };
+    let output = Output { keeper, plan, events, blocks, references, held };
     let tree = Tree::new(plan.options.wrap);
     let mut writer = Writer { output, tree, open: None, summary: AddSummary::default() };
     while let Ok(hashed) = batches.recv() {
@@ -183,8 +196,7 @@ impl Writer<'_> {
             AddEvent::Progress { .. } => None,
         };
         self.summary.roots = roots.iter().filter_map(cid).collect();
-        if plan.writes() {
-            let node = self.output.node;
+        if let (true, Keeper::Node(node)) = (plan.writes(), &self.output.keeper) {
             if plan.options.pin {
                 // One flush makes the blocks durable with it.
                 node.pins().add(&pins(&self.summary.roots, &plan.options.pin_name))?;
@@ -216,6 +228,26 @@ fn pins(roots: &[Cid], name: &str) -> Vec<Pin> {
         .collect()
 }
 
+/// Writes blocks to a node's store, or what refers to them.
+fn keep(
+    node: &Node,
+    plan: &Plan,
+    blocks: &[Block],
+    references: &HashMap<usize, Reference>,
+) -> Result<(), NodeError> {
+    let options = &plan.options;
+    if options.nocopy || options.fscache {
+        node.store().append_referring(blocks, references, options.fscache)?;
+    } else {
+        node.store().append(blocks)?;
+    }
+    if node.is_online() {
+        let cids: Vec<Cid> = blocks.iter().map(|block| block.cid().clone()).collect();
+        node.announce_local(&cids);
+    }
+    Ok(())
+}
+
 impl Output<'_> {
     fn push(&mut self, block: Block) {
         self.blocks.push(block);
@@ -235,16 +267,9 @@ impl Output<'_> {
         let blocks = std::mem::take(&mut self.blocks);
         let references = std::mem::take(&mut self.references);
         if self.plan.writes() && !blocks.is_empty() {
-            let options = &self.plan.options;
-            if options.nocopy || options.fscache {
-                let store = self.node.store();
-                store.append_referring(&blocks, &references, options.fscache)?;
-            } else {
-                self.node.store().append(&blocks)?;
-            }
-            if self.node.is_online() {
-                let cids: Vec<Cid> = blocks.iter().map(|block| block.cid().clone()).collect();
-                self.node.announce_local(&cids);
+            match &mut self.keeper {
+                Keeper::Node(node) => keep(node, self.plan, &blocks, &references)?,
+                Keeper::Sink(sink) => sink.blocks(&blocks)?,
             }
         }
         drop(blocks);

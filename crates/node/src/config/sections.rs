@@ -14,7 +14,7 @@ use super::{ConfigError, tree, units};
 use crate::{ScrubSettings, add::AddOptions};
 use cairn_chunk::ChunkSpec;
 use cairn_hash::code;
-use cairn_runtime::Budget;
+use cairn_runtime::{Budget, duration_of};
 use cairn_unixfs::{DirectoryEstimate, Layout};
 use serde_json::Value;
 use std::{fmt, sync::Arc, time::Duration};
@@ -537,7 +537,7 @@ impl Settings {
             None => Ok(default),
             Some(Value::String(text)) if is_default(text) => Ok(default),
             Some(value) => {
-                let read = value.as_str().and_then(units::duration);
+                let read = value.as_str().and_then(duration_of);
                 read.ok_or_else(|| wrong(key, "a duration such as \"20s\"", value))
             }
         }

@@ -1,36 +1,7 @@
-//! Durations and byte sizes as Kubo's config writes them: `"1h30m"`, `"10GB"`.
+//! Byte sizes as Kubo's config writes them: `"10GB"`.
 //!
-//! Spec: Go's `time.ParseDuration`; decimal and binary unit names of the SI and IEC.
-//! Not here: where they are used (`sections.rs`).
-
-use std::time::Duration;
-
-/// Reads `"1h30m"`, `"1.5s"`, `"300ms"`, `"0"`; never negative.
-pub(super) fn duration(text: &str) -> Option<Duration> {
-    if text == "0" {
-        return Some(Duration::ZERO);
-    }
-    let mut rest = text;
-    let mut total = Duration::ZERO;
-    while !rest.is_empty() || text.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let number: f64 = rest[..digits].parse().ok()?;
-        rest = &rest[digits..];
-        let unit_len = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
-        let unit = match &rest[..unit_len] {
-            "ns" => 1e-9,
-            "us" | "µs" | "μs" => 1e-6,
-            "ms" => 1e-3,
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
-            _ => return None,
-        };
-        rest = &rest[unit_len..];
-        total = total.checked_add(Duration::try_from_secs_f64(number * unit).ok()?)?;
-    }
-    Some(total)
-}
+//! Spec: decimal and binary unit names of the SI and IEC.
+//! Not here: where they are used (`sections.rs`), durations (`cairn_runtime`).
 
 /// Reads `"10GB"` (decimal), `"256KiB"` (binary), `"1000"`; case does not matter.
 pub fn byte_len(text: &str) -> Option<u64> {
@@ -61,26 +32,7 @@ pub fn byte_len(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{byte_len, duration};
-    use std::time::Duration;
-
-    #[test]
-    fn reads_durations() {
-        let rows = [
-            ("0", 0),
-            ("20s", 20_000),
-            ("1h30m", 5_400_000),
-            ("1.5s", 1_500),
-            ("300ms", 300),
-            ("48h0m0s", 172_800_000),
-        ];
-        for (text, millis) in rows {
-            assert_eq!(duration(text), Some(Duration::from_millis(millis)), "{text}");
-        }
-        for text in ["", "5", "s", "-1s", "1d", "1h5", "1e9h", "999999999999999999999h"] {
-            assert_eq!(duration(text), None, "{text}");
-        }
-    }
+    use super::byte_len;
 
     #[test]
     fn reads_byte_lens() {

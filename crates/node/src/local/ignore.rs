@@ -7,6 +7,9 @@
 //! Spec: <https://git-scm.com/docs/gitignore>, "Pattern format".
 //! Not here: hidden names, which have a flag of their own.
 
+#[cfg(feature = "fuzz")]
+pub(crate) mod fuzz;
+
 use crate::add::AddEntryError;
 use std::path::Path;
 

@@ -4,6 +4,9 @@
 //! begins at the start.
 //! Not here: when it is written (`scrub.rs`).
 
+#[cfg(feature = "fuzz")]
+pub(crate) mod fuzz;
+
 use super::ScrubStatus;
 use cairn_block::Multihash;
 use cairn_store::{Meta, MetaError, ScrubPosition};

@@ -16,6 +16,8 @@ mod content;
 mod date;
 mod directory;
 mod disposition;
+#[cfg(feature = "fuzz")]
+mod fuzz;
 mod handler;
 mod media;
 mod page;
@@ -28,6 +30,8 @@ mod stall;
 mod text;
 mod validators;
 
+#[cfg(feature = "fuzz")]
+pub use fuzz::TARGETS as FUZZ_TARGETS;
 pub use server::serve;
 
 use thiserror::Error;

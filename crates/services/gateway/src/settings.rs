@@ -6,6 +6,7 @@
 //! Not here: reading the configuration file (`cairn_node::config`).
 
 use crate::GatewayError;
+use cairn_runtime::duration_of;
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, HeaderMap, HeaderName, HeaderValue,
@@ -142,38 +143,10 @@ fn duration(
         None => Duration::from_secs(default_seconds),
         Some(value) => value
             .as_str()
-            .and_then(go_duration)
+            .and_then(duration_of)
             .ok_or_else(|| wrong(key, "must be a duration such as \"30s\""))?,
     };
     Ok((!parsed.is_zero()).then_some(parsed))
-}
-
-/// Parses `1h30m`, `1.5s`, `250ms` and `0`.
-fn go_duration(text: &str) -> Option<Duration> {
-    if text == "0" {
-        return Some(Duration::ZERO);
-    }
-    let mut rest = text;
-    let mut total = Duration::ZERO;
-    while !rest.is_empty() {
-        let digits = rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.')?;
-        let (number, tail) = rest.split_at(digits);
-        let unit_len = tail.find(|letter: char| letter.is_ascii_digit()).unwrap_or(tail.len());
-        let (unit, tail) = tail.split_at(unit_len);
-        let unit = match unit {
-            "h" => 3600.0,
-            "m" => 60.0,
-            "s" => 1.0,
-            "ms" => 1e-3,
-            "us" | "µs" => 1e-6,
-            "ns" => 1e-9,
-            _ => return None,
-        };
-        let seconds = number.parse::<f64>().ok()? * unit;
-        total = total.checked_add(Duration::try_from_secs_f64(seconds).ok()?)?;
-        rest = tail;
-    }
-    (!text.is_empty()).then_some(total)
 }
 
 fn root_redirect(value: Option<&Value>) -> Result<Option<HeaderValue>, GatewayError> {
@@ -306,26 +279,6 @@ mod tests {
         ] {
             let error = Settings::from_config(&json!({"Gateway": {key: value}})).unwrap_err();
             assert!(error.to_string().contains(key), "{error}");
-        }
-    }
-
-    #[test]
-    fn durations_are_read_as_go_writes_them() {
-        let table = [
-            ("30s", Some(30_000)),
-            ("1h0m0s", Some(3_600_000)),
-            ("1.5s", Some(1500)),
-            ("250ms", Some(250)),
-            ("0", Some(0)),
-            ("0s", Some(0)),
-            ("", None),
-            ("5", None),
-            ("s", None),
-            ("-1s", None),
-            ("1d", None),
-        ];
-        for (text, millis) in table {
-            assert_eq!(go_duration(text), millis.map(Duration::from_millis), "{text}");
         }
     }
 }

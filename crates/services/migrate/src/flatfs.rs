@@ -83,7 +83,7 @@ fn named(shard: &Path, name: &OsString) -> Named {
 }
 
 /// The block that a file name without its extension stands for.
-fn decode(stem: &str) -> Option<Cid> {
+pub(crate) fn decode(stem: &str) -> Option<Cid> {
     (stem.len() <= NAME_LEN_MAX).then_some(())?;
     let bytes = Base::Base32Upper.decode(stem).ok()?;
     match Multihash::decode(&bytes) {

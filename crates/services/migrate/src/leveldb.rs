@@ -10,6 +10,8 @@
 //! hold of the keys asked for; no length is believed before it is checked.
 //! Not here: what the keys mean (`pins.rs`).
 
+#[cfg(feature = "fuzz")]
+pub(crate) mod fuzz;
 mod log;
 mod manifest;
 mod merge;

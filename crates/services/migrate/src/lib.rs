@@ -22,5 +22,7 @@ mod report;
 mod source;
 
 pub use error::MigrateError;
+#[cfg(feature = "fuzz")]
+pub use leveldb::fuzz::TARGETS as FUZZ_TARGETS;
 pub use migrate::{MigrateOptions, migrate, plan};
 pub use report::{BlockProgress, Event, Loss, Report};

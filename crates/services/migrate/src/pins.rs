@@ -5,7 +5,7 @@
 //! in batches; one that the target has already is left as it is, unless it keeps less.
 //! Not here: whether what is pinned is there (`check.rs`).
 
-mod record;
+pub(crate) mod record;
 
 use crate::{
     MigrateError,

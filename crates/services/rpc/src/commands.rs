@@ -7,6 +7,7 @@
 pub(crate) mod add;
 mod bitswap;
 mod block;
+mod car;
 mod cat;
 mod cid;
 #[expect(clippy::module_inception, reason = "the command is called `commands`")]
@@ -16,6 +17,7 @@ mod dag;
 mod files;
 mod filestore;
 mod get;
+pub(crate) mod git;
 mod id;
 mod ls;
 mod multibase;
@@ -56,6 +58,25 @@ pub const COMMANDS: &[&Command] = &[
     &dag::stat::COMMAND,
     &dag::import::COMMAND,
     &dag::export::COMMAND,
+    &car::GROUP,
+    &car::LS,
+    &car::ROOTS,
+    &car::INSPECT,
+    &car::VERIFY,
+    &car::GET_BLOCK,
+    &car::GET_DAG,
+    &car::FILTER,
+    &car::INDEX,
+    &car::DETACH_INDEX,
+    &car::SPLIT,
+    &car::MERGE,
+    &car::CREATE,
+    &car::EXTRACT,
+    &git::COMMAND,
+    &git::import::COMMAND,
+    &git::import::MISSING,
+    &git::export::COMMAND,
+    &git::ls::COMMAND,
     &files::COMMAND,
     &files::read::COMMAND,
     &files::write::COMMAND,

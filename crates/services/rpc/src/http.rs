@@ -3,6 +3,8 @@
 //! Not here: what is called (`answer`), who may (`guard`).
 
 mod body;
+#[cfg(feature = "fuzz")]
+pub(crate) mod fuzz;
 mod guard;
 mod multipart;
 mod query;

@@ -22,11 +22,13 @@ pub use answer::{Answer, Call, Emitter, Host, Output, StreamHead, answers_of, st
 pub use cairn_node::REPO_VERSION;
 pub use command::{Argument, ArgumentKind, Command, GLOBAL, Handler, Kind, Needs, Opt, Renderer};
 pub use commands::{
-    COMMANDS, add::AddAnswer, find, pin::add::PinAddAnswer, repo::backup::BackupAnswer,
-    repo::verify::VerifyAnswer,
+    COMMANDS, add::AddAnswer, add::flags::build_options, find, git::ls::GitRefAnswer,
+    pin::add::PinAddAnswer, repo::backup::BackupAnswer, repo::verify::VerifyAnswer,
 };
 pub use error::{ErrorBody, Fault, RpcError};
-pub use request::{ARGUMENTS_MAX, Request, duration_of};
+#[cfg(feature = "fuzz")]
+pub use http::fuzz::TARGETS as FUZZ_TARGETS;
+pub use request::{ARGUMENTS_MAX, Request};
 pub use text::{CidText, Render, Text, each, escape, human_len};
 
 /// The version that the API tells.

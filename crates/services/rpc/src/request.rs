@@ -11,6 +11,7 @@ use crate::{
     command::{Argument, ArgumentKind, Command, Kind},
     text::CidText,
 };
+use cairn_runtime::duration_of;
 use std::time::Duration;
 
 /// Most arguments in one request. The command line splits longer lists.
@@ -192,73 +193,45 @@ fn flag_of(text: &str) -> Option<bool> {
     }
 }
 
-/// Reads a number, decimal or with a Go prefix (`0x`, `0o`, `0`).
+/// Reads a number as Go's `ParseInt` does: decimal, or with a prefix (`0x`, `0o`, `0b`, `0`), and
+/// then with underscores between the digits, too.
 fn int_of(text: &str) -> Option<i64> {
-    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
-    let radix = |prefix: &str, radix| Some((digits.strip_prefix(prefix)?, radix));
-    let octal = || Some((digits.strip_prefix('0').filter(|rest| !rest.is_empty())?, 8));
-    let (digits, radix) =
-        radix("0x", 16).or_else(|| radix("0o", 8)).or_else(octal).unwrap_or((digits, 10));
-    let plain = digits.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    i64::from_str_radix(digits, radix).ok().filter(|_| plain).map(|number| sign * number)
-}
-
-/// Reads a Go duration: numbers with units, such as `1h10m`, `1.5s`, `300ms`.
-pub fn duration_of(text: &str) -> Option<Duration> {
-    let mut rest = text;
-    let mut total = Duration::ZERO;
-    if rest == "0" {
-        return Some(total);
+    let (sign, number) = match text.strip_prefix(['-', '+']) {
+        Some(rest) => (&text[..1], rest),
+        None => ("", text),
+    };
+    let prefix = number.get(..2).unwrap_or_default().to_ascii_lowercase();
+    let (digits, radix) = match prefix.as_str() {
+        "0x" => (&number[2..], 16),
+        "0o" => (&number[2..], 8),
+        "0b" => (&number[2..], 2),
+        _ if number.starts_with('0') && number.len() > 1 => (&number[1..], 8),
+        _ => (number, 10),
+    };
+    let mut plain = String::with_capacity(text.len());
+    plain.push_str(if sign == "-" { sign } else { "" });
+    // An underscore stands after the prefix or a digit, and before a digit.
+    let mut may_part = radix != 10;
+    for c in digits.chars() {
+        match c {
+            '_' if may_part => may_part = false,
+            c if c.is_digit(radix) => {
+                plain.push(c);
+                may_part = radix != 10;
+            }
+            _ => return None,
+        }
     }
-    if rest.is_empty() {
+    if digits.ends_with('_') {
         return None;
     }
-    while !rest.is_empty() {
-        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let number: f64 = rest[..end].parse().ok()?;
-        rest = &rest[end..];
-        let end = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
-        let unit = match &rest[..end] {
-            "ns" => 1e-9,
-            "us" | "µs" => 1e-6,
-            "ms" => 1e-3,
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
-            _ => return None,
-        };
-        rest = &rest[end..];
-        total = total.checked_add(Duration::try_from_secs_f64(number * unit).ok()?)?;
-    }
-    Some(total)
+    i64::from_str_radix(&plain, radix).ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Request, duration_of, flag_of, int_of};
+    use super::{Request, flag_of, int_of};
     use crate::commands;
-    use std::time::Duration;
-
-    #[test]
-    fn reads_go_durations() {
-        let rows = [
-            ("0", Some(Duration::ZERO)),
-            ("30s", Some(Duration::from_secs(30))),
-            ("1h10m", Some(Duration::from_mins(70))),
-            ("1.5s", Some(Duration::from_millis(1500))),
-            ("250ms", Some(Duration::from_millis(250))),
-            ("", None),
-            ("10", None),
-            ("s", None),
-            ("1x", None),
-            ("-1s", None),
-            ("1..2s", None),
-            ("999999999999999999999h", None),
-        ];
-        for (text, expected) in rows {
-            assert_eq!(duration_of(text), expected, "{text:?}");
-        }
-    }
 
     #[test]
     fn reads_numbers_and_switches() {
@@ -268,11 +241,40 @@ mod tests {
             ("0644", Some(0o644)),
             ("0x10", Some(16)),
             ("0", Some(0)),
+            ("+5", Some(5)),
+            ("0b101", Some(5)),
+            ("0XfF", Some(255)),
+            ("0o17", Some(15)),
+            ("0x_1_2", Some(0x12)),
+            ("0_7", Some(7)),
+            ("-0x8000000000000000", Some(i64::MIN)),
+            ("-9223372036854775808", Some(i64::MIN)),
+            ("9223372036854775807", Some(i64::MAX)),
         ];
         for (text, expected) in rows {
             assert_eq!(int_of(text), expected, "{text:?}");
         }
-        for text in ["", "x", "1.5", "--1", "+-1", "9999999999999999999"] {
+        let refused = [
+            "",
+            "x",
+            "1.5",
+            "--1",
+            "+-1",
+            "9999999999999999999",
+            "-",
+            "0x",
+            "0x_",
+            "1_000",
+            "08",
+            "0x1__2",
+            "0x1_",
+            "_1",
+            "0b2",
+            "0x-1",
+            "9223372036854775808",
+            "\u{661}",
+        ];
+        for text in refused {
             assert_eq!(int_of(text), None, "{text:?}");
         }
         assert_eq!(flag_of("T"), Some(true));

@@ -55,8 +55,12 @@ fn backup(repo: &Repo) -> Result<Copied, RepoError> {
 /// Restores to `to`, and checks that it has these blocks and pins, and no others.
 #[track_caller]
 fn assert_restores(vfs: &MemoryVfs, to: &str, expected: &[(&[Block], &str)]) {
-    let shared: Arc<dyn Vfs> = Arc::new(vfs.clone());
-    Repo::restore(&shared, Path::new(BACKUP), Path::new(to), &mut |_| true).unwrap();
+    assert_restores_from(vfs, (BACKUP, to), expected);
+}
+
+#[track_caller]
+fn assert_restores_from(vfs: &MemoryVfs, (from, to): (&str, &str), expected: &[(&[Block], &str)]) {
+    restore(vfs, from, to).unwrap();
     let repo = open(vfs, to).unwrap();
     assert_eq!(repo.losses(), [] as [String; 0]);
     let mut count = 0;
@@ -150,6 +154,138 @@ fn an_interrupted_backup_is_still_the_one_before() {
     }
     backup(&repo).unwrap();
     assert_restores(&vfs, "/r/after", &[(&second, "second")]);
+}
+
+const ARCHIVE: &str = "/b/all.tar";
+
+fn restore(vfs: &MemoryVfs, from: &str, to: &str) -> Result<Copied, RepoError> {
+    let shared: Arc<dyn Vfs> = Arc::new(vfs.clone());
+    Repo::restore(&shared, Path::new(from), Path::new(to), &mut |_| true)
+}
+
+fn bytes_of(vfs: &MemoryVfs, path: &str) -> Vec<u8> {
+    vfs.read_file(Path::new(path), usize::MAX).unwrap().unwrap()
+}
+
+/// An archive of these members, as any `tar` writes one.
+fn archive_of(members: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (name, bytes) in members {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        // The library refuses names that lead elsewhere; others do not.
+        header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+        header.set_cksum();
+        builder.append(&header, *bytes).unwrap();
+    }
+    builder.into_inner().unwrap()
+}
+
+#[test]
+fn a_backup_in_one_file_is_replaced_by_the_next() {
+    let vfs = MemoryVfs::default();
+    let repo = repo(&vfs, "me");
+    // Longer than a header has room for.
+    let long = "k".repeat(180);
+    for name in ["key", &long] {
+        vfs.replace_file(&repo.keystore_path().join(name), b"secret", true).unwrap();
+    }
+    let (first, second) = (blocks(0, 60), blocks(100, 60));
+    put(&repo, &first, "first");
+    let copied = repo.backup(Path::new(ARCHIVE), &mut |_| true).unwrap();
+    assert!(copied.copied_len > 6_000_000 && copied.copied_len == copied.total_len, "{copied:?}");
+    let names = vfs.list(Path::new("/b")).unwrap();
+    assert_eq!(names, ["all.tar"]);
+    put(&repo, &second, "second");
+    // One that is stopped leaves the one before.
+    let stopped = repo.backup(Path::new(ARCHIVE), &mut |_| false);
+    assert!(stopped.unwrap_err().to_string().contains("stopped"));
+    assert_eq!(vfs.list(Path::new("/b")).unwrap(), ["all.tar"]);
+    assert_restores_from(&vfs, (ARCHIVE, "/r/one"), &[(&first, "first")]);
+    repo.backup(Path::new(ARCHIVE), &mut |_| true).unwrap();
+    assert_restores_from(&vfs, (ARCHIVE, "/r/two"), &[(&first, "first"), (&second, "second")]);
+    let key = Path::new("/r/two/keystore").join(long);
+    assert_eq!(vfs.read_file(&key, 9).unwrap().unwrap(), b"secret");
+    // A directory is one, whatever its name.
+    vfs.create_dir(Path::new("/b/dir.tar"), true).unwrap();
+    repo.backup(Path::new("/b/dir.tar"), &mut |_| true).unwrap();
+    assert!(vfs.len(Path::new("/b/dir.tar/meta.redb")).unwrap().is_some());
+}
+
+#[test]
+fn other_files_are_left_alone() {
+    let (vfs, other) = (MemoryVfs::default(), MemoryVfs::default());
+    let (ours, theirs) = (repo(&vfs, "me"), repo(&other, "you"));
+    theirs.backup(Path::new(ARCHIVE), &mut |_| true).unwrap();
+    vfs.create_dir(Path::new("/b"), true).unwrap();
+    let whole = bytes_of(&other, ARCHIVE);
+    let rows = [
+        (whole.clone(), "another node, you"),
+        (b"somebody's notes".to_vec(), "no backup that could be replaced"),
+        (Vec::new(), "no backup that could be replaced"),
+        (archive_of(&[("notes.txt", b"x")]), "holds no backup"),
+    ];
+    for (bytes, text) in rows {
+        vfs.replace_file(Path::new(ARCHIVE), &bytes, false).unwrap();
+        let error = ours.backup(Path::new(ARCHIVE), &mut |_| true).unwrap_err().to_string();
+        assert!(error.contains(text), "{error}");
+        assert_eq!(bytes_of(&vfs, ARCHIVE), bytes);
+    }
+}
+
+#[test]
+fn what_is_no_whole_archive_is_not_restored() {
+    let vfs = MemoryVfs::default();
+    let ours = repo(&vfs, "me");
+    put(&ours, &blocks(0, 10), "");
+    ours.backup(Path::new(ARCHIVE), &mut |_| true).unwrap();
+    let whole = bytes_of(&vfs, ARCHIVE);
+    let mut random = Random::new(7);
+    for _ in 0..200 {
+        let len = random.below(whole.len());
+        vfs.replace_file(Path::new("/b/cut.tar"), &whole[..len], false).unwrap();
+        let error = restore(&vfs, "/b/cut.tar", "/r/none").unwrap_err().to_string();
+        let said = ["cut short", "no whole archive", "holds no backup", "not all there"];
+        assert!(said.iter().any(|text| error.contains(text)), "{len}: {error}");
+        assert!(vfs.len(Path::new("/r/none/config")).unwrap().is_none());
+    }
+    for _ in 0..200 {
+        let mut garbled = whole.clone();
+        for _ in 0..4 {
+            // Headers and small members; what packs hold is checked when it is read.
+            let at = random.below(20_000);
+            garbled[at] = random.below(256) as u8;
+        }
+        vfs.replace_file(Path::new("/b/garbled.tar"), &garbled, false).unwrap();
+        // Whatever it makes of it, it ends, and nothing is anywhere else.
+        drop(restore(&vfs.snapshot(), "/b/garbled.tar", "/r/none"));
+    }
+}
+
+#[test]
+fn members_lead_nowhere_else() {
+    let vfs = MemoryVfs::default();
+    vfs.create_dir(Path::new("/b"), true).unwrap();
+    let mark = br#"{"format":1,"of":"me","complete":true,"packs":{}}"#;
+    let archive = archive_of(&[
+        ("./backup", mark),
+        ("./config", b"{}"),
+        ("version", b"2\n"),
+        ("../escaped", b"x"),
+        ("keystore/../../escaped", b"x"),
+        ("keystore/..", b"x"),
+        ("/escaped", b"x"),
+        ("keystore/key", b"secret"),
+        ("blocks/../escaped", b"x"),
+    ]);
+    vfs.replace_file(Path::new("/b/odd.tar"), &archive, false).unwrap();
+    restore(&vfs, "/b/odd.tar", "/r/repo").unwrap();
+    let mut names = vfs.list(Path::new("/r/repo")).unwrap();
+    names.sort_unstable();
+    assert_eq!(names, ["blocks", "config", "keystore", "repo.lock", "version"]);
+    assert_eq!(vfs.list(Path::new("/r/repo/keystore")).unwrap(), ["key"]);
+    assert_eq!(vfs.list(Path::new("/r")).unwrap(), ["repo"]);
+    assert!(vfs.len(Path::new("/escaped")).unwrap().is_none());
 }
 
 #[test]

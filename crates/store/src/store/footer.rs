@@ -241,7 +241,7 @@ fn read_part(
 }
 
 /// Reads an entry from the front of `bytes`, with its length.
-fn decode(bytes: &[u8]) -> Option<(Record, usize)> {
+pub(super) fn decode(bytes: &[u8]) -> Option<(Record, usize)> {
     let &[kind, hash_len, low, high, ref rest @ ..] = bytes else { return None };
     let (data_len, rest) = varint::decode(rest).ok()?;
     let (block_len, rest) = varint::decode(rest).ok()?;

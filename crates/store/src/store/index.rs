@@ -21,6 +21,8 @@
 //! Not here: the rebuild and the checkpoints (`recover.rs`, `sync.rs`).
 
 mod bits;
+#[cfg(feature = "fuzz")]
+pub(super) mod fuzz;
 mod header;
 mod keep;
 mod page;

@@ -271,8 +271,8 @@ impl<'a> Records<'a> {
 }
 
 /// What stands before the change.
-struct Head {
-    number: u64,
+pub(super) struct Head {
+    pub(super) number: u64,
     synced: Position,
     since_len: u64,
 }
@@ -288,7 +288,7 @@ fn encode(writer: &Writer, number: u64, change: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn decode(bytes: &[u8], name: &Multihash) -> Option<Head> {
+pub(super) fn decode(bytes: &[u8], name: &Multihash) -> Option<Head> {
     let whole = *name == Multihash::sha2_256(cairn_hash::sha256(bytes));
     let (head, _) = bytes.split_first_chunk::<HEADER_LEN>().filter(|_| whole)?;
     let word = |at: usize| {

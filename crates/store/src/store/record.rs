@@ -128,7 +128,7 @@ impl SegmentId {
     }
 
     /// The checksum of a record's header at `offset`: `prefix` is its first 16 bytes.
-    fn check(self, offset: u64, prefix: &[u8], hash: &[u8]) -> u32 {
+    pub(super) fn check(self, offset: u64, prefix: &[u8], hash: &[u8]) -> u32 {
         let mut input = [0; 20 + 16 + HASH_LEN_MAX];
         input[..8].copy_from_slice(&self.salt.to_le_bytes());
         input[8..12].copy_from_slice(&self.number.to_le_bytes());
@@ -152,6 +152,8 @@ pub(crate) enum RecordKind {
     Void,
     /// A change of the metadata, see `note.rs`.
     Note,
+    /// A footer that says too much since a crash; skipped, but nothing that anybody misses.
+    FormerFooter,
     /// Something that this version does not know; skipped.
     Unknown,
 }
@@ -164,6 +166,7 @@ impl RecordKind {
             3 => Self::Footer,
             4 => Self::Void,
             5 => Self::Note,
+            6 => Self::FormerFooter,
             _ => Self::Unknown,
         }
     }
@@ -176,6 +179,7 @@ impl RecordKind {
             Self::Footer => 3,
             Self::Void => 4,
             Self::Note => 5,
+            Self::FormerFooter => 6,
             Self::Unknown => 0,
         }
     }
@@ -257,7 +261,7 @@ impl Record {
         (self.kind == RecordKind::Tombstone).then(|| Tombstone { hash: self.hash.clone(), before })
     }
 
-    fn lay(
+    pub(super) fn lay(
         segment: SegmentId,
         offset: u64,
         (kind, flags, hash): (RecordKind, u16, &Multihash),

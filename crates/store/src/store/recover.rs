@@ -446,9 +446,11 @@ impl<'a> Replay<'a> {
                 self.insert(&record.hash, place)
             }
             RecordKind::Tombstone => record.tombstone().map_or(Ok(()), |one| self.remove(&one)),
-            RecordKind::Footer | RecordKind::Void | RecordKind::Note | RecordKind::Unknown => {
-                Ok(())
-            }
+            RecordKind::Footer
+            | RecordKind::Void
+            | RecordKind::Note
+            | RecordKind::FormerFooter
+            | RecordKind::Unknown => Ok(()),
         }
     }
 
@@ -506,10 +508,16 @@ impl<'a> Replay<'a> {
 
 /// Makes a torn record one that is skipped: what is synced after it would otherwise vouch for it
 /// at the next start, and the block would count as present.
+///
+/// A footer behind it is whole all the same, and a note that counts it must go on to count: what
+/// seems torn may be garbage whose space a collection has given back.
 fn void(segment: &Segment, offset: u64, record: &Record) -> Result<(), StoreError> {
+    let kind = match record.kind {
+        RecordKind::Footer => RecordKind::FormerFooter,
+        _ => RecordKind::Void,
+    };
     let mut header = Vec::new();
-    let named = (&record.hash, record.data_len);
-    Record::encode(segment.id, offset, RecordKind::Void, named, &mut header);
+    Record::encode(segment.id, offset, kind, (&record.hash, record.data_len), &mut header);
     let written = segment.file.write_all_at(&header, offset);
     written.map_err(|source| StoreError::io("write", &segment.path, source))
 }

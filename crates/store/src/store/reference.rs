@@ -27,7 +27,7 @@ pub const LOCATION_LEN_MAX: usize = 4096;
 const HEAD_LEN: usize = 36;
 
 /// Where the CRC stands.
-const CHECK_AT: usize = 32;
+pub(super) const CHECK_AT: usize = 32;
 
 const FORMAT: u8 = 1;
 const FILE: u8 = 1;
@@ -136,7 +136,7 @@ impl Reference {
     }
 }
 
-fn check(data: &[u8]) -> u32 {
+pub(super) fn check(data: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&data[..CHECK_AT]);
     hasher.update(&data[HEAD_LEN..]);

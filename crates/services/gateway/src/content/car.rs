@@ -61,12 +61,13 @@ pub(super) fn options(ask: &Ask<'_>) -> Result<PartOptions, Refusal> {
         }
     };
     let scope = match query.scope.as_deref() {
-        None if bytes.is_some() => Scope::Entity,
         None => Scope::All,
         Some(text) => {
             Scope::parse(text).ok_or_else(|| bad("dag-scope", text, "all, entity or block"))?
         }
     };
+    // Bytes are an entity's, whatever else is asked for.
+    let scope = if bytes.is_some() { Scope::Entity } else { scope };
     Ok(PartOptions { scope, bytes, duplicates, skip_missing: false, window: ask.window })
 }
 

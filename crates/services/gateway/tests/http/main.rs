@@ -9,6 +9,7 @@ mod directories;
 mod errors;
 mod files;
 mod site;
+mod trustless;
 mod vectors;
 
 use serde_json::json;

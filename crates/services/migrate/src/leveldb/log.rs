@@ -40,8 +40,12 @@ enum Part {
 
 impl LogReader {
     pub(super) fn open(path: &Path) -> Result<Self, MigrateError> {
-        let file = files::open(path)?;
-        Ok(Self { path: path.to_owned(), file, block: Vec::new(), at: 0, torn: false })
+        Ok(Self::new(path.to_owned(), files::open(path)?))
+    }
+
+    /// Reads a file that is open; the path is for messages.
+    pub(super) fn new(path: PathBuf, file: File) -> Self {
+        Self { path, file, block: Vec::new(), at: 0, torn: false }
     }
 
     /// The next record, or `None` at the end.

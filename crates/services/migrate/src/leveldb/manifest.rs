@@ -38,7 +38,11 @@ pub(super) struct Version {
 
 /// Reads a manifest; also returns its path if its last record is cut off.
 pub(super) fn read(path: &Path) -> Result<(Version, Option<PathBuf>), MigrateError> {
-    let mut log = LogReader::open(path)?;
+    read_log(LogReader::open(path)?)
+}
+
+/// Reads a manifest that is open.
+pub(super) fn read_log(mut log: LogReader) -> Result<(Version, Option<PathBuf>), MigrateError> {
     let mut version = Version::default();
     let mut is_empty = true;
     while let Some(record) = log.next()? {

@@ -21,10 +21,10 @@ use std::{
 const BLOCK_LEN_MAX: u64 = 16 * 1024 * 1024;
 
 /// Bytes at the end of a table: two handles, zeros, the magic number.
-const FOOTER_LEN: usize = 48;
+pub(super) const FOOTER_LEN: usize = 48;
 
 /// The last eight bytes of a table.
-const MAGIC: u64 = 0xdb47_7524_8b80_fb57;
+pub(super) const MAGIC: u64 = 0xdb47_7524_8b80_fb57;
 
 /// Bytes after a block: kind of compression, checksum.
 const TRAILER_LEN: usize = 5;
@@ -49,6 +49,11 @@ impl TableCursor {
             path = older;
         }
         let file = files::open(&path)?;
+        Self::new(path, file, from)
+    }
+
+    /// Reads a table that is open; the path is for messages.
+    pub(super) fn new(path: PathBuf, file: File, from: &[u8]) -> Result<Self, MigrateError> {
         let len = file.metadata().map_err(|source| MigrateError::io("read", &path, source))?.len();
         let damaged = |reason| MigrateError::damaged(&path, reason);
         let at = len.checked_sub(FOOTER_LEN as u64).ok_or_else(|| damaged("it is too short"))?;

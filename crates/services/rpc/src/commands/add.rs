@@ -4,7 +4,7 @@
 //! Not here: the work (`cairn_node`), walking the local disk and progress bars (the `cairn`
 //! binary).
 
-mod flags;
+pub(crate) mod flags;
 mod to_files;
 
 use crate::{

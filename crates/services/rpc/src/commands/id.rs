@@ -4,7 +4,7 @@ use crate::{
     Call, RpcError, VERSION,
     command::{Argument, Command, Opt},
     commands::swarm,
-    text::{base_of, each, indented},
+    text::{base_of, each, escape, indented},
 };
 use cairn_block::{Base, Cid, Multihash, codec};
 use cairn_network::{PeerId, PeerInfo};
@@ -49,17 +49,32 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    /// Fills the format in one go, so that nothing that a peer says of itself is a mark.
     fn formatted(&self, format: &str) -> String {
-        let lines = |list: &Option<Vec<String>>| list.as_deref().unwrap_or_default().join("\n");
-        format
-            .replace("<id>", &self.id)
-            .replace("<aver>", &self.agent_version)
-            .replace("<pver>", "ipfs/0.1.0")
-            .replace("<pubkey>", &self.public_key)
-            .replace("<addrs>", &lines(&self.addresses))
-            .replace("<protocols>", &lines(&self.protocols))
-            .replace("\\n", "\n")
-            .replace("\\t", "\t")
+        let lines = |list: &Option<Vec<String>>| {
+            let texts = list.iter().flatten().map(|text| escape(text));
+            texts.collect::<Vec<_>>().join("\n")
+        };
+        let marks = [
+            ("<id>", escape(&self.id)),
+            ("<aver>", escape(&self.agent_version)),
+            ("<pver>", "ipfs/0.1.0".to_owned()),
+            ("<pubkey>", escape(&self.public_key)),
+            ("<addrs>", lines(&self.addresses)),
+            ("<protocols>", lines(&self.protocols)),
+            ("\\n", "\n".to_owned()),
+            ("\\t", "\t".to_owned()),
+        ];
+        let (mut out, mut rest) = (String::new(), format);
+        while let Some(letter) = rest.chars().next() {
+            let mark = marks.iter().find(|(mark, _)| rest.starts_with(mark));
+            match mark {
+                Some((_, value)) => out.push_str(value),
+                None => out.push(letter),
+            }
+            rest = &rest[mark.map_or(letter.len_utf8(), |(mark, _)| mark.len())..];
+        }
+        out
     }
 }
 
@@ -74,7 +89,7 @@ pub(super) fn of_peer(info: &PeerInfo) -> Answer {
         id: info.id.to_string(),
         public_key: String::new(),
         addresses: Some(addresses),
-        agent_version: crate::escape(&info.agent),
+        agent_version: escape(&info.agent),
         protocols: Some(protocols),
     }
 }
@@ -181,5 +196,18 @@ mod tests {
             json.starts_with(r#"{"ID":"12D3","PublicKey":"KEY","Addresses":["/a","/b"],"#),
             "{json}"
         );
+    }
+
+    #[test]
+    fn what_a_peer_says_is_neither_a_mark_nor_a_command_of_the_terminal() {
+        let answer = Answer {
+            id: "12D3".into(),
+            public_key: String::new(),
+            addresses: Some(vec!["/dns4/\u{1b}[2J/tcp/1".into(), "/ip4/1.2.3.4".into()]),
+            agent_version: "<id>\\n\u{7}".into(),
+            protocols: None,
+        };
+        let text = answer.formatted("<aver>|<addrs>\\t<id> \u{e4}<protocols><x>");
+        assert_eq!(text, "<id>\\\\n\\x07|/dns4/\\x1b[2J/tcp/1\n/ip4/1.2.3.4\t12D3 \u{e4}<x>");
     }
 }

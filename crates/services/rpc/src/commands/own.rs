@@ -59,7 +59,7 @@ pub(super) const REPO_RESTORE: Command = Command {
     tagline: "Make a repository from a backup",
     help: "The repository is made at $CAIRN_PATH, else $IPFS_PATH, else ~/.cairn, where none may be\n\
            yet. If it is interrupted, run it again.",
-    arguments: &[Argument::text("directory", "What `cairn repo backup` made")],
+    arguments: &[Argument::text("path", "What `cairn repo backup` made: a directory or a file")],
     needs: Needs::CommandLine,
     ..Command::BASE
 };

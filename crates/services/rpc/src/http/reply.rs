@@ -27,6 +27,10 @@ const STREAM_ERROR: HeaderName = HeaderName::from_static("x-stream-error");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const PLAIN: HeaderValue = HeaderValue::from_static("text/plain");
 
+/// Bytes that are put together while more is there, so that not every line is a write and wakes
+/// its reader.
+const GATHER_LEN: usize = 16 * 1024;
+
 /// How values are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Encoding {
@@ -40,6 +44,9 @@ pub(super) struct ReplyBody {
     rest: Option<Rest>,
     /// How an answer that failed ends.
     last: Option<Result<Frame<Bytes>, RpcError>>,
+    /// Whether the body pauses first: the server writes then, and throws away what it holds when
+    /// the body fails.
+    pauses: bool,
 }
 
 /// What is still to come of an answer.
@@ -55,7 +62,7 @@ impl ReplyBody {
     /// A body that is there already.
     pub(super) fn whole(bytes: impl Into<Bytes>) -> Self {
         let whole = Some(bytes.into()).filter(|bytes| !bytes.is_empty());
-        Self { whole, rest: None, last: None }
+        Self { whole, rest: None, last: None, pauses: false }
     }
 }
 
@@ -138,7 +145,7 @@ pub(super) async fn reply(
     };
     out.insert(TRAILER, HeaderValue::from_static("X-Stream-Error"));
     let whole = whole.filter(|bytes| !bytes.is_empty());
-    response(out, ReplyBody { whole, rest: Some(rest), last: None })
+    response(out, ReplyBody { whole, rest: Some(rest), last: None, pauses: false })
 }
 
 fn response(headers: HeaderMap, body: ReplyBody) -> Response<ReplyBody> {
@@ -227,36 +234,49 @@ impl Body for ReplyBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, RpcError>>> {
+        let data = |bytes: Bytes| Poll::Ready(Some(Ok(Frame::data(bytes))));
         if let Some(whole) = self.whole.take() {
-            return Poll::Ready(Some(Ok(Frame::data(whole))));
+            return data(whole);
+        }
+        if std::mem::take(&mut self.pauses) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
         }
         let Some(rest) = &mut self.rest else { return Poll::Ready(self.last.take()) };
-        loop {
+        let mut gathered = BytesMut::new();
+        while gathered.len() < GATHER_LEN {
             let result = match Pin::new(&mut rest.answer).poll_next(context) {
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending if gathered.is_empty() => return Poll::Pending,
+                Poll::Pending => break,
                 Poll::Ready(Some(Ok(output))) => rest.write(output),
                 Poll::Ready(Some(Err(error))) => Err(error),
-                Poll::Ready(None) => {
-                    let last = rest.finish();
-                    self.rest = None;
-                    let is_empty = last.as_ref().is_ok_and(Bytes::is_empty);
-                    return Poll::Ready((!is_empty).then(|| last.map(Frame::data)));
-                }
+                Poll::Ready(None) => match rest.finish() {
+                    Ok(last) => {
+                        gathered.put(last);
+                        self.rest = None;
+                        if gathered.is_empty() {
+                            return Poll::Ready(None);
+                        }
+                        break;
+                    }
+                    Err(error) => Err(error),
+                },
             };
             match result {
-                Ok(bytes) if bytes.is_empty() => {}
-                Ok(bytes) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                Ok(bytes) if bytes.len() < GATHER_LEN => gathered.put(bytes),
+                Ok(bytes) if gathered.is_empty() => return data(bytes),
+                Ok(bytes) => {
+                    self.whole = Some(bytes);
+                    break;
+                }
                 Err(error) => {
-                    let trailers = rest.trailers;
-                    self.rest = None;
-                    self.last = Some(last_words(error, trailers));
-                    // What was said before goes out first: the server writes when the body
-                    // pauses, and throws away what it holds when the body fails.
-                    context.waker().wake_by_ref();
-                    return Poll::Pending;
+                    let last = last_words(error, rest.trailers);
+                    *self = Self { last: Some(last), pauses: true, ..Self::whole(gathered) };
+                    return self.poll_frame(context);
                 }
             }
         }
+        data(gathered.freeze())
     }
 
     fn is_end_stream(&self) -> bool {

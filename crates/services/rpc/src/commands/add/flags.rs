@@ -12,6 +12,22 @@ const INLINE_LEN_MAX: i64 = 128;
 
 /// Reads the flags over the configured defaults.
 pub(super) fn options(request: &Request, defaults: AddOptions) -> Result<AddOptions, RpcError> {
+    let mut options = build_options(request, defaults)?;
+    options.only_hash = request.flag("only-hash");
+    options.pin = request.flag("pin") && !options.only_hash;
+    options.progress = request.flag("progress");
+    options.nocopy = request.flag("nocopy");
+    options.fscache = request.flag("fscache");
+    pin_name(request, &mut options)?;
+    Ok(options)
+}
+
+/// Reads the flags that decide CIDs, which other commands that build files have, too.
+///
+/// # Errors
+///
+/// [`crate::Fault::Request`] naming the flag that is wrong.
+pub fn build_options(request: &Request, defaults: AddOptions) -> Result<AddOptions, RpcError> {
     let mut options = defaults;
     if let Some(text) = request.text("chunker") {
         let wrong = |error| RpcError::request(RpcError::of(&error).message());
@@ -35,12 +51,6 @@ pub(super) fn options(request: &Request, defaults: AddOptions) -> Result<AddOpti
     options.inline_limit = inline_limit(request)?;
     options.wrap = request.flag("wrap-with-directory");
     options.empty_dirs = request.flag("empty-dirs");
-    options.only_hash = request.flag("only-hash");
-    options.pin = request.flag("pin") && !options.only_hash;
-    options.progress = request.flag("progress");
-    options.nocopy = request.flag("nocopy");
-    options.fscache = request.flag("fscache");
-    pin_name(request, &mut options)?;
     metadata(request, &mut options)?;
     Ok(options)
 }

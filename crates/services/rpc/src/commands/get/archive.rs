@@ -1,6 +1,7 @@
 //! A tar stream, made piece by piece, perhaps compressed.
 //!
-//! Spec: POSIX ustar headers; longer names and targets as GNU entries, which every unpacker reads.
+//! Spec: POSIX ustar headers; longer names and targets as GNU entries, times that a header cannot
+//! say as a pax record. Every unpacker reads them.
 
 use crate::{Emitter, RpcError};
 use bytes::Bytes;
@@ -12,6 +13,8 @@ use std::io::Write as _;
 const RECORD_LEN: usize = 512;
 /// Longest name or target that fits into a header.
 const NAME_LEN_MAX: usize = 100;
+/// Nanoseconds in a second.
+const NANOS: u32 = 1_000_000_000;
 /// Compressed bytes that are collected before they are sent on.
 const COMPRESSED_LEN: usize = 64 * 1024;
 
@@ -87,6 +90,11 @@ fn head_of(path: &str, entry: &Entry) -> Result<Vec<u8>, RpcError> {
     if let Some(target) = target.filter(|target| target.len() > NAME_LEN_MAX) {
         long(tar::EntryType::GNULongLink, target, &mut out)?;
     }
+    let time = entry.mtime.filter(|time| time.secs <= 0 || time.nanos > 0);
+    if let Some(time) = time {
+        let text = format!(" mtime={}\n", decimal(time.secs, time.nanos));
+        extra("././@PaxHeader", tar::EntryType::XHeader, &counted(&text), &mut out)?;
+    }
     let mut header = tar::Header::new_gnu();
     set_bytes(&mut header.as_old_mut().name, &path);
     if let Some(target) = target {
@@ -112,26 +120,48 @@ fn set_bytes(field: &mut [u8; NAME_LEN_MAX], text: &str) {
 
 /// Adds an entry whose content is the next entry's name or target.
 fn long(kind: tar::EntryType, text: &str, out: &mut Vec<u8>) -> Result<(), RpcError> {
+    extra("././@LongLink", kind, &format!("{text}\0"), out)
+}
+
+/// Adds an entry whose content says something of the next one.
+fn extra(name: &str, kind: tar::EntryType, text: &str, out: &mut Vec<u8>) -> Result<(), RpcError> {
     let mut header = tar::Header::new_gnu();
-    header.set_path("././@LongLink")?;
+    header.set_path(name)?;
     header.set_entry_type(kind);
     header.set_mode(0o644);
     header.set_uid(0);
     header.set_gid(0);
     header.set_mtime(0);
-    // The text ends in a zero byte.
-    header.set_size(text.len() as u64 + 1);
+    header.set_size(text.len() as u64);
     header.set_cksum();
     out.extend_from_slice(header.as_bytes());
     out.extend_from_slice(text.as_bytes());
-    out.resize((out.len() + 1).next_multiple_of(RECORD_LEN), 0);
+    out.resize(out.len().next_multiple_of(RECORD_LEN), 0);
     Ok(())
+}
+
+/// Seconds and the nanoseconds after them, as a number with a fraction.
+fn decimal(secs: i64, nanos: u32) -> String {
+    match (secs, nanos) {
+        (_, 0) => secs.to_string(),
+        (0.., _) => format!("{secs}.{nanos:09}"),
+        _ => format!("-{}.{:09}", -(i128::from(secs) + 1), NANOS - nanos),
+    }
+}
+
+/// Puts a pax record's length, which counts its own digits, before it.
+fn counted(record: &str) -> String {
+    let mut len = record.len();
+    while record.len() + len.to_string().len() != len {
+        len = record.len() + len.to_string().len();
+    }
+    format!("{len}{record}")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::head_of;
-    use cairn_unixfs::{Entry, EntryKind};
+    use super::{decimal, head_of};
+    use cairn_unixfs::{Entry, EntryKind, Mtime};
     use std::io::Cursor;
 
     #[test]
@@ -148,5 +178,33 @@ mod tests {
             assert_eq!(read.path_bytes(), path.as_bytes(), "{len}");
             assert_eq!(read.link_name_bytes().unwrap(), target.as_bytes(), "{len}");
         }
+    }
+    #[test]
+    fn times_that_a_header_cannot_say_stand_before_it() {
+        let rows = [
+            (5, 0, None),
+            (5, 7, Some("5.000000007")),
+            (0, 0, Some("0")),
+            (-6, 750_000_000, Some("-5.250000000")),
+            (-1, 1, Some("-0.999999999")),
+            (i64::MIN, 0, Some("-9223372036854775808")),
+        ];
+        for (secs, nanos, expected) in rows {
+            let kind = EntryKind::File;
+            let mtime = Some(Mtime { secs, nanos });
+            let entry = Entry { kind, len: 0, mode: None, mtime, links: 0, total_len: 0 };
+            let mut bytes = head_of(&"n".repeat(200), &entry).unwrap();
+            bytes.extend_from_slice(&[0; 1024]);
+            let mut archive = tar::Archive::new(Cursor::new(bytes));
+            let mut read = archive.entries().unwrap().next().unwrap().unwrap();
+            assert_eq!(read.path_bytes().len(), 200);
+            let told = read.pax_extensions().unwrap().map(|mut records| {
+                let record = records.next().unwrap().unwrap();
+                assert_eq!(record.key(), Ok("mtime"));
+                record.value().unwrap().to_owned()
+            });
+            assert_eq!(told.as_deref(), expected, "{secs} {nanos}");
+        }
+        assert_eq!(decimal(1, 20), "1.000000020");
     }
 }

@@ -3,11 +3,11 @@
 use crate::{
     Call, RpcError,
     command::{Argument, Command, Opt},
-    request::duration_of,
     text::each,
 };
 use cairn_block::Cid;
 use cairn_node::{PinOptions, PinProgress};
+use cairn_runtime::duration_of;
 use serde::{Deserialize, Serialize};
 use std::{pin::pin, time::Duration};
 use tokio::{sync::watch, time::timeout};

@@ -16,12 +16,14 @@ const QUEUE_LEN: usize = 16;
 /// The row of the table.
 pub(crate) const COMMAND: Command = Command {
     path: "repo backup",
-    tagline: "Copy the repository to another directory",
+    tagline: "Copy the repository to another directory, or into one file",
     help: "The directory is made, or holds a backup of this node, which is brought up to date:\n\
-           only what is new is copied. Everything that is pinned when it begins is in it, with the\n\
-           node's keys and configuration, so keep it as safe as the repository. The node may be\n\
-           used meanwhile. `cairn repo restore` makes a repository of it.",
-    arguments: &[Argument::text("directory", "Where the backup is kept")],
+           only what is new is copied. A name that ends in .tar stands for one file, which is\n\
+           written anew each time and takes the place of the last backup when it is complete.\n\
+           Everything that is pinned when it begins is in it, with the node's keys and\n\
+           configuration, so keep it as safe as the repository. The node may be used meanwhile.\n\
+           `cairn repo restore` makes a repository of it.",
+    arguments: &[Argument::text("path", "The directory, or the file.tar, of the backup")],
     run: Some(|call| Box::pin(run(call))),
     text: Some(|request| {
         each(request, |_, answer: BackupAnswer, text| {
@@ -58,7 +60,7 @@ impl BackupAnswer {
 async fn run(call: Call) -> Result<(), RpcError> {
     let to = PathBuf::from(call.request.first()?);
     if !to.is_absolute() {
-        return Err(RpcError::request("the directory must be given as an absolute path"));
+        return Err(RpcError::request("the backup must be given as an absolute path"));
     }
     let (sender, mut receiver) = mpsc::channel(QUEUE_LEN);
     let backup = call.node()?.backup(to, sender);

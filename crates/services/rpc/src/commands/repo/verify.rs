@@ -8,11 +8,11 @@ use crate::{
     Call, RpcError,
     answer::not_online,
     command::{Command, Opt},
-    request::duration_of,
     text::{CidText, each},
 };
 use cairn_block::{Cid, codec};
 use cairn_node::{Healing, Removal, Repair, VerifyEvent, VerifyFinding};
+use cairn_runtime::duration_of;
 use futures::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use std::pin::pin;

@@ -4,7 +4,7 @@ use super::{StringList, lines, network};
 use crate::{
     Call, RpcError,
     command::{Command, Needs, Opt},
-    text::each,
+    text::{each, escape},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -20,7 +20,8 @@ pub(crate) const COMMAND: Command = Command {
             for (peer, addresses) in answer.addrs {
                 text.line(format_args!("{peer} ({})", addresses.len()));
                 for address in addresses {
-                    text.line(format_args!("\t{address}"));
+                    // A name in it is whatever the peer said.
+                    text.line(format_args!("\t{}", escape(&address)));
                 }
             }
         })
@@ -79,4 +80,19 @@ async fn listen(call: Call) -> Result<(), RpcError> {
     let mut strings: Vec<String> = addrs.iter().map(ToString::to_string).collect();
     strings.sort();
     call.out.once(&StringList { strings }).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::COMMAND;
+    use crate::{Request, Text};
+
+    #[test]
+    fn an_address_that_a_peer_made_up_cannot_move_the_cursor() {
+        let request = Request::new(&COMMAND, vec![], []).unwrap();
+        let mut text = Text::default();
+        let json = r#"{"Addrs": {"12D3": ["/dns4/\u001b[2J/tcp/1"]}}"#;
+        (COMMAND.text.unwrap())(&request).answer(json.as_bytes(), &mut text).unwrap();
+        assert_eq!(text.out, "12D3 (1)\n\t/dns4/\\x1b[2J/tcp/1\n");
+    }
 }

@@ -27,7 +27,7 @@ pub(crate) const COMMAND: Command = Command {
     text: Some(|request| {
         each(request, |_, answer: Answer, text| {
             for peer in answer.peers {
-                text.write(format_args!("{}/p2p/{}", peer.addr, peer.id));
+                text.write(format_args!("{}/p2p/{}", escape(&peer.addr), peer.id));
                 if !peer.latency.is_empty() {
                     text.write(format_args!(" {}", peer.latency));
                 }
