@@ -160,26 +160,22 @@ impl Mfs {
     /// Makes durable what the tree was in this version, or in a later one. Blocking.
     fn commit(&self, version: u64) -> Result<(), NodeError> {
         let _committing = lock(&self.committing);
-        let (root, newest) = {
-            let mut head = lock(&self.head);
+        let (root, newest, unflushed) = {
+            let head = lock(&self.head);
             if head.committed >= version {
-                if head.committed == head.version {
-                    head.unflushed = 0;
-                }
                 return Ok(());
             }
             let Some(root) = &head.root else { return Ok(()) };
-            (root.cid.clone(), head.version)
+            (root.cid.clone(), head.version, head.unflushed)
         };
         let values = vec![(MFS_ROOT_KEY.to_owned(), Some(root.to_bytes()))];
         self.repo.meta().set(values).map_err(|error| NodeError::Pin(error.into()))?;
         let released = {
             let mut head = lock(&self.head);
             head.committed = newest;
+            // Others may have changed it meanwhile, so there need never be a moment without any.
+            head.unflushed = head.unflushed.saturating_sub(unflushed);
             let current = head.version == newest;
-            if current {
-                head.unflushed = 0;
-            }
             head.lease.take_if(|_| current)
         };
         drop(released);
