@@ -44,7 +44,10 @@ mod tests {
     #[test]
     fn what_makes_no_difference_goes() {
         let fails = |input: &[u8]| input.contains(&b'x') && input.len() >= 3;
-        assert_eq!(shorten(b"abcdefgxhijklm", 1_000, fails), b"x00");
+        let mut short = shorten(b"abcdefgxhijklm", 1_000, fails);
+        // Which of the bytes beside it stay does not matter.
+        short.sort_unstable();
+        assert_eq!(short, b"00x");
         assert_eq!(shorten(b"abcx", 0, fails), b"abcx", "no tries, no change");
     }
 }

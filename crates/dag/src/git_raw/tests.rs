@@ -49,7 +49,7 @@ fn submodules_are_data_but_no_links() {
         cid_of("ce013625030ba8dba906f756967f9e9ca394464a"),
         cid_of("4964dc82b4bd507103723f87a715eb924d5c3215"),
     );
-    let mut data = b"tree 56\x00100644 a\0".to_vec();
+    let mut data = b"tree 58\x00100644 a\0".to_vec();
     data.extend_from_slice(blob.multihash().digest());
     data.extend_from_slice(b"160000 s\0");
     data.extend_from_slice(other.multihash().digest());
