@@ -198,7 +198,9 @@ pub(crate) fn columns(rows: &[Vec<String>], min_width: usize, padding: usize) ->
         for (column, cell) in row.iter().enumerate() {
             let last = column + 1 == row.len();
             let width = if last { 0 } else { widths[column] };
-            write!(out, "{cell:<width$}").unwrap_or(());
+            out.push_str(cell);
+            // Formatting takes no width above 65,535, and a cell may come from a stranger.
+            out.extend(std::iter::repeat_n(' ', width.saturating_sub(cell.chars().count())));
         }
         out.push('\n');
     }
@@ -333,5 +335,9 @@ mod tests {
             vec!["bcd".into(), "22".into(), "y/".into()],
         ];
         assert_eq!(columns(&rows, 0, 1), "a   1  x\nbcd 22 y/\n");
+        let long = "x".repeat(70_000);
+        let rows = [vec!["a".to_owned(), "b".to_owned()], vec![long.clone(), "c".to_owned()]];
+        let padded = " ".repeat(70_000);
+        assert_eq!(columns(&rows, 0, 1), format!("a{padded}b\n{long} c\n"));
     }
 }
