@@ -74,36 +74,32 @@ pub(crate) enum ExtractError {
 pub(crate) fn extract(stream: impl Read, target: &Path) -> Result<(), ExtractError> {
     let mut archive = tar::Archive::new(stream);
     let broken = |source| ExtractError::Archive { source };
-    let mut root: Option<OwnedFd> = None;
-    let mut unfinished = Unfinished::default();
+    let mut folder: Option<Folder> = None;
     for entry in archive.entries().map_err(broken)? {
         let mut entry = entry.map_err(broken)?;
         let path = entry.path_bytes().into_owned();
         let item = Item { name: cairn_rpc::escape(&String::from_utf8_lossy(&path)) };
         let parts = item.parts(&path)?;
         let (first, below) = parts.split_first().ok_or_else(|| item.bad_name())?;
-        let is_dir = entry.header().entry_type().is_dir();
         let metadata = Metadata::of(&mut entry).map_err(broken)?;
-        if let Some(root) = &root {
-            unfinished.finish_outside(root, below)?;
-        }
-        match (&root, below) {
-            (None, []) if is_dir => root = Some(item.open_root(target)?),
+        match (&mut folder, below) {
+            (None, []) if entry.header().entry_type().is_dir() => {
+                let mut made = Folder::at(item.open_root(target)?);
+                made.unfinished.add(below, item, metadata);
+                folder = Some(made);
+            }
             (None, []) => {
                 let (directory, name) = item.place_of_file(target, first)?;
-                item.unpack(&directory, name.as_bytes(), (&mut entry, &metadata))?;
+                let content = item.content_of(&mut entry)?;
+                item.make(&directory, name.as_bytes(), (content, &metadata))?;
             }
-            (Some(root), [ancestors @ .., name]) => {
-                let directory = item.open_below(root, ancestors)?;
-                item.unpack(&directory, name, (&mut entry, &metadata))?;
+            (Some(folder), [_, ..]) => {
+                folder.put_at(below, (item.content_of(&mut entry)?, metadata), item)?;
             }
             _ => return Err(item.bad_name()),
         }
-        if is_dir {
-            unfinished.add(below, item, metadata);
-        }
     }
-    root.map_or(Ok(()), |root| unfinished.finish(&root))
+    folder.map_or(Ok(()), Folder::finish)
 }
 
 /// What an entry is.
@@ -126,7 +122,11 @@ impl Folder {
     /// Makes or opens it.
     pub(crate) fn open(path: &Path) -> Result<Self, ExtractError> {
         let item = Item { name: path.display().to_string() };
-        Ok(Self { root: item.open_root(path)?, unfinished: Unfinished::default() })
+        Ok(Self::at(item.open_root(path)?))
+    }
+
+    fn at(root: OwnedFd) -> Self {
+        Self { root, unfinished: Unfinished::default() }
     }
 
     /// Puts an entry in, by its path below the directory.
@@ -138,13 +138,22 @@ impl Folder {
     ) -> Result<(), ExtractError> {
         let item = Item { name: cairn_rpc::escape(path) };
         let parts = item.parts(path.as_bytes())?;
-        self.unfinished.finish_outside(&self.root, &parts)?;
+        self.put_at(&parts, (content, metadata), item)
+    }
+
+    fn put_at(
+        &mut self,
+        parts: &[&[u8]],
+        (content, metadata): (Content<'_>, Metadata),
+        item: Item,
+    ) -> Result<(), ExtractError> {
+        self.unfinished.finish_outside(&self.root, parts)?;
         let (name, ancestors) = parts.split_last().ok_or_else(|| item.bad_name())?;
         let directory = item.open_below(&self.root, ancestors)?;
         let is_dir = matches!(content, Content::Directory);
         item.make(&directory, name, (content, &metadata))?;
         if is_dir {
-            self.unfinished.add(&parts, item, metadata);
+            self.unfinished.add(parts, item, metadata);
         }
         Ok(())
     }
@@ -212,40 +221,41 @@ impl Item {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mut directory = root.try_clone().map_err(|error| self.failed(error))?;
         for part in parts {
-            match mkdirat(&directory, *part, Mode::from_raw_mode(DIRECTORY_MODE)) {
-                Ok(()) | Err(Errno::EXIST) => {}
-                Err(error) => return Err(self.failed(error)),
-            }
-            directory =
-                openat(&directory, *part, flags, Mode::empty()).map_err(|error| match error {
-                    Errno::NOTDIR | Errno::LOOP => {
-                        ExtractError::InTheWay { name: self.name.clone() }
+            let open = || openat(&directory, *part, flags, Mode::empty());
+            // Nearly always it is there.
+            let opened = match open() {
+                Err(Errno::NOENT) => {
+                    match mkdirat(&directory, *part, Mode::from_raw_mode(DIRECTORY_MODE)) {
+                        Ok(()) | Err(Errno::EXIST) => open(),
+                        Err(error) => Err(error),
                     }
-                    error => self.failed(error),
-                })?;
+                }
+                opened => opened,
+            };
+            directory = opened.map_err(|error| match error {
+                Errno::NOTDIR | Errno::LOOP => ExtractError::InTheWay { name: self.name.clone() },
+                error => self.failed(error),
+            })?;
         }
         Ok(directory)
     }
 
-    /// Puts an entry of a tar stream in its place.
-    fn unpack(
+    /// What an entry of a tar stream is.
+    fn content_of<'e>(
         &self,
-        directory: &OwnedFd,
-        name: &[u8],
-        (entry, metadata): (&mut tar::Entry<'_, impl Read>, &Metadata),
-    ) -> Result<(), ExtractError> {
-        let content = match entry.header().entry_type() {
-            tar::EntryType::Directory => Content::Directory,
+        entry: &'e mut tar::Entry<'_, impl Read>,
+    ) -> Result<Content<'e>, ExtractError> {
+        match entry.header().entry_type() {
+            tar::EntryType::Directory => Ok(Content::Directory),
             tar::EntryType::Symlink => {
                 let target = entry.link_name_bytes().ok_or_else(|| self.bad_name())?;
-                Content::Symlink(target.into_owned())
+                Ok(Content::Symlink(target.into_owned()))
             }
             tar::EntryType::Regular | tar::EntryType::Continuous => {
-                Content::File { len: entry.size(), read: entry }
+                Ok(Content::File { len: entry.size(), read: entry })
             }
-            _ => return Err(ExtractError::Kind { name: self.name.clone() }),
-        };
-        self.make(directory, name, (content, metadata))
+            _ => Err(ExtractError::Kind { name: self.name.clone() }),
+        }
     }
 
     fn make(
