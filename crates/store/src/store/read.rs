@@ -30,6 +30,9 @@ const SPAN_LEN_MAX: u64 = 4 * 1024 * 1024;
 /// Records no further apart than this are read with one call; less than a page fault costs.
 const SPAN_GAP_MAX: u64 = 4096;
 
+/// Entries of the index that are brought into the processor's caches together.
+const WARM_COUNT: usize = 256;
+
 /// How often a block is read again that was moved while it was read.
 const RETRY_COUNT: usize = 3;
 
@@ -129,11 +132,18 @@ impl Inner {
     pub(super) fn has(&self, cids: &[Cid]) -> Result<Vec<bool>, StoreError> {
         self.with_index(|index| {
             let mut packs = HashMap::new();
-            let has = |cid: &Cid| match cid.inlined() {
+            let mut has = |cid: &Cid| match cid.inlined() {
                 Some(_) => Ok(true),
                 None => self.has_with(index, cid.multihash(), &mut packs),
             };
-            cids.iter().map(has).collect()
+            let mut answers = Vec::with_capacity(cids.len());
+            for cids in cids.chunks(WARM_COUNT) {
+                index.warm(cids.iter().map(|cid| index.fingerprint(cid.multihash())));
+                for cid in cids {
+                    answers.push(has(cid)?);
+                }
+            }
+            Ok(answers)
         })
     }
 
