@@ -203,7 +203,7 @@ impl BlockStore for Blocks {
 
     async fn has_many(&self, cids: &[Cid]) -> Result<Vec<bool>, BlockError> {
         self.keep(cids).await?;
-        BlockStore::has_many(&self.store, cids).await
+        self.store.has_many(cids).await
     }
 
     async fn put_many(&self, blocks: Vec<Block>) -> Result<(), BlockError> {

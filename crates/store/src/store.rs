@@ -302,7 +302,7 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Io`] if a damaged index cannot be made anew.
-    pub fn has_many(&self, cids: &[Cid]) -> Result<Vec<bool>, StoreError> {
+    pub fn contains(&self, cids: &[Cid]) -> Result<Vec<bool>, StoreError> {
         self.inner.has(cids)
     }
 
@@ -391,7 +391,7 @@ impl BlockStore for Store {
 
     async fn has_many(&self, cids: &[Cid]) -> Result<Vec<bool>, BlockError> {
         let (store, cids) = (self.clone(), cids.to_vec());
-        Ok(self.inner.lanes.run(move || Store::has_many(&store, &cids)).await?)
+        Ok(self.inner.lanes.run(move || store.contains(&cids)).await?)
     }
 
     async fn put_many(&self, blocks: Vec<Block>) -> Result<(), BlockError> {

@@ -128,7 +128,7 @@ impl Inner {
         cids.iter().map(len).collect()
     }
 
-    /// What the index says; see [`super::Store::has_many`].
+    /// What the index says; see [`super::Store::contains`].
     pub(super) fn has(&self, cids: &[Cid]) -> Result<Vec<bool>, StoreError> {
         self.with_index(|index| {
             let mut packs = HashMap::new();
