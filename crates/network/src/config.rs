@@ -2,7 +2,7 @@
 //!
 //! Not here: where the values come from (`cairn-node`'s config).
 
-use crate::{Keypair, Multiaddr};
+use crate::{DhtConfig, Keypair, Multiaddr};
 use cairn_runtime::Budget;
 use std::time::Duration;
 
@@ -46,6 +46,8 @@ pub struct NetworkConfig {
     pub serve: bool,
     /// How long a connection that nothing uses is kept.
     pub idle_timeout: Duration,
+    /// Which DHTs to take part in; none unless told.
+    pub dht: DhtConfig,
 }
 
 impl NetworkConfig {
@@ -61,6 +63,7 @@ impl NetworkConfig {
             budget: Budget::default(),
             serve: true,
             idle_timeout: Duration::from_hours(24),
+            dht: DhtConfig::default(),
         }
     }
 }

@@ -8,8 +8,9 @@
 
 use crate::{
     BitswapStat, LedgerInfo, Multiaddr, NetworkConfig, NetworkError, PeerId, PeerInfo, PublicKey,
-    Session,
+    Routing, Session,
     bitswap::{self, engine},
+    dht, streams,
     swarm::{self, Reply},
 };
 use cairn_block::{BlockStore, Cid};
@@ -35,6 +36,7 @@ struct Shared {
     swarm: mpsc::Sender<swarm::Command>,
     engine: mpsc::Sender<engine::Command>,
     awaited: Arc<bitswap::Awaited>,
+    routing: Routing,
     listen_failures: Vec<NetworkError>,
     sessions: AtomicU64,
     fetches: Arc<AtomicU64>,
@@ -68,15 +70,20 @@ impl Network {
             budget: config.budget,
         };
         let (behaviour, start_engine) = bitswap::new(links);
-        let swarm = swarm::open(config, behaviour, tasks).await?;
+        let (dhts, accepted) = dht::prepare(&config, &swarm_sender);
+        let behaviours = (behaviour, streams::Behaviour::new(accepted));
+        let swarm = swarm::open(config, behaviours, dhts.dhts(), tasks).await?;
         let listen_failures = swarm.listen_failures.clone();
         start_engine(store);
+        let routing = Routing::new(dhts.dhts());
+        dhts.start(tasks);
         tasks.spawn("network swarm", swarm.run(swarm_commands));
         let shared = Shared {
             public_key,
             swarm: swarm_sender,
             engine: engine_sender,
             awaited,
+            routing,
             listen_failures,
             sessions: AtomicU64::new(0),
             fetches: Arc::default(),
@@ -95,8 +102,15 @@ impl Network {
     }
 
     /// What this node speaks, as it tells its peers.
-    pub fn protocols(&self) -> &'static [&'static str] {
-        swarm::PROTOCOLS
+    pub fn protocols(&self) -> Vec<String> {
+        let served = self.routing().dhts().iter().filter_map(dht::Dht::served_protocol);
+        let fixed = swarm::PROTOCOLS.iter().map(|&name| name.to_owned());
+        fixed.chain(served).collect()
+    }
+
+    /// Who has what, and where peers are.
+    pub fn routing(&self) -> &Routing {
+        &self.shared.routing
     }
 
     /// The addresses that could not be listened on, with reasons.

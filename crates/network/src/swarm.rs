@@ -7,14 +7,20 @@
 mod addrs;
 mod build;
 mod listen;
+mod reach;
 
-use crate::{Direction, Multiaddr, NetworkConfig, NetworkError, PeerId, PeerInfo, bitswap};
-use addrs::{ADDRS_PER_PEER_MAX, KnownAddrs};
+use crate::{
+    Direction, Multiaddr, NetworkConfig, NetworkError, PeerId, PeerInfo, bitswap,
+    dht::Dht,
+    streams::{self, StreamReply},
+};
+use addrs::ADDRS_PER_PEER_MAX;
+pub(crate) use addrs::KnownAddrs;
 use build::{Behaviour, BehaviourEvent};
 use cairn_runtime::Tasks;
 use futures::StreamExt as _;
 use libp2p::{
-    Swarm,
+    StreamProtocol, Swarm,
     core::{ConnectedPoint, transport::ListenerId},
     identify, mdns,
     multiaddr::Protocol,
@@ -24,7 +30,11 @@ use libp2p::{
         dial_opts::{DialOpts, PeerCondition},
     },
 };
-use std::{collections::HashMap, time::Duration};
+use reach::DialReply;
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, info, warn};
 
@@ -57,6 +67,12 @@ pub(crate) enum Command {
     Disconnect(PeerId, Reply<Result<(), NetworkError>>),
     Peers(Reply<Vec<PeerInfo>>),
     KnownAddrs(Reply<Vec<(PeerId, Vec<Multiaddr>)>>),
+    /// Connects to a peer by any of these addresses; answers whether it had to.
+    Reach(PeerId, Vec<Multiaddr>, Reply<Result<bool, NetworkError>>),
+    /// Opens a stream on a connection that is there.
+    OpenStream(PeerId, StreamProtocol, StreamReply),
+    /// Closes a connection that only [`Command::Reach`] wanted.
+    Release(PeerId),
     /// The peer broke Bitswap's rules too often.
     Punish(PeerId),
 }
@@ -65,7 +81,7 @@ pub(crate) enum Command {
 struct DialWaiter {
     target: String,
     peer: Option<PeerId>,
-    reply: Reply<Result<PeerId, NetworkError>>,
+    reply: DialReply,
 }
 
 /// The swarm and what is known about its peers.
@@ -74,7 +90,10 @@ pub(crate) struct SwarmTask {
     announce: Vec<Multiaddr>,
     connections: HashMap<ConnectionId, PeerInfo>,
     known: KnownAddrs,
-    dials: HashMap<ConnectionId, DialWaiter>,
+    dials: HashMap<ConnectionId, Vec<DialWaiter>>,
+    dhts: Vec<Dht>,
+    /// Peers that somebody has asked for by name, which are not released.
+    kept: HashSet<PeerId>,
     /// Listeners that have not reported an address yet.
     opening: HashMap<ListenerId, Multiaddr>,
     pub(crate) listen_failures: Vec<NetworkError>,
@@ -83,12 +102,16 @@ pub(crate) struct SwarmTask {
 /// Sets up the transports and opens the listeners.
 pub(crate) async fn open(
     config: NetworkConfig,
-    bitswap: bitswap::Behaviour,
+    behaviours: (bitswap::Behaviour, streams::Behaviour),
+    dhts: Vec<Dht>,
     tasks: &Tasks,
 ) -> Result<SwarmTask, NetworkError> {
-    let mut swarm = build::swarm(&config, bitswap, tasks).await?;
+    let mut swarm = build::swarm(&config, behaviours, tasks).await?;
     for addr in &config.announce {
         swarm.add_external_address(addr.clone());
+        for dht in &dhts {
+            dht.reachable_at(addr);
+        }
     }
     let mut task = SwarmTask {
         swarm,
@@ -96,6 +119,8 @@ pub(crate) async fn open(
         connections: HashMap::new(),
         known: KnownAddrs::default(),
         dials: HashMap::new(),
+        dhts,
+        kept: HashSet::new(),
         opening: HashMap::new(),
         listen_failures: Vec::new(),
     };
@@ -133,6 +158,11 @@ impl SwarmTask {
                 drop(reply.send(self.connections.values().cloned().collect()));
             }
             Command::KnownAddrs(reply) => drop(reply.send(self.known.all())),
+            Command::Reach(peer, addrs, reply) => self.reach(peer, addrs, reply),
+            Command::OpenStream(peer, protocol, reply) => {
+                self.swarm.behaviour_mut().streams.open(peer, protocol, reply);
+            }
+            Command::Release(peer) => self.release(peer),
             Command::Punish(peer) => {
                 debug!(%peer, "disconnected for breaking bitswap's rules");
                 if self.swarm.disconnect_peer_id(peer).is_err() {
@@ -159,9 +189,10 @@ impl SwarmTask {
         if let Some(peer) = peer
             && self.swarm.is_connected(&peer)
         {
+            self.kept.insert(peer);
             return drop(reply.send(Ok(peer)));
         }
-        let waiter = DialWaiter { target, peer, reply };
+        let waiter = DialWaiter { target, peer, reply: DialReply::Named(reply) };
         if self.dials.len() >= DIAL_WAITERS_MAX {
             return waiter.fail("too many dials under way".to_owned());
         }
@@ -177,7 +208,7 @@ impl SwarmTask {
         };
         let id = options.connection_id();
         match self.swarm.dial(options) {
-            Ok(()) => drop(self.dials.insert(id, waiter)),
+            Ok(()) => drop(self.dials.insert(id, vec![waiter])),
             Err(error) => waiter.fail(describe(&error)),
         }
     }
@@ -191,15 +222,23 @@ impl SwarmTask {
             SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, .. } => {
                 debug!(peer = %peer_id, ?cause, "connection closed");
                 self.connections.remove(&connection_id);
+                if !self.swarm.is_connected(&peer_id) {
+                    self.kept.remove(&peer_id);
+                }
             }
             SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
-                if let Some(waiter) = self.dials.remove(&connection_id) {
+                for waiter in self.dials.remove(&connection_id).into_iter().flatten() {
                     self.on_dial_failed(waiter, &error);
                 }
             }
             SwarmEvent::NewListenAddr { listener_id, address } => {
                 self.opening.remove(&listener_id);
                 info!(addr = %address, "listening");
+            }
+            SwarmEvent::ExternalAddrConfirmed { address } => {
+                for dht in &self.dhts {
+                    dht.reachable_at(&address);
+                }
             }
             SwarmEvent::ListenerClosed { listener_id, reason, .. } => {
                 self.on_listener_closed(listener_id, reason.err());
@@ -230,15 +269,15 @@ impl SwarmTask {
             },
         };
         self.connections.insert(connection, info);
-        if let Some(waiter) = self.dials.remove(&connection) {
-            drop(waiter.reply.send(Ok(id)));
+        for waiter in self.dials.remove(&connection).into_iter().flatten() {
+            self.reached(waiter, id, true);
         }
     }
 
     fn on_dial_failed(&mut self, waiter: DialWaiter, error: &DialError) {
         // The peer may have dialled here meanwhile, and then all is well.
         match waiter.peer {
-            Some(peer) if self.swarm.is_connected(&peer) => drop(waiter.reply.send(Ok(peer))),
+            Some(peer) if self.swarm.is_connected(&peer) => self.reached(waiter, peer, false),
             _ => waiter.fail(describe(error)),
         }
     }
@@ -268,6 +307,7 @@ impl SwarmTask {
         for addr in &told.listen_addrs {
             self.known.insert(peer, without_peer(addr.clone()));
         }
+        self.tell_dhts(peer, &protocols, &told.listen_addrs);
         for info in self.connections.values_mut().filter(|info| info.id == peer) {
             info.agent.clone_from(&told.agent_version);
             info.protocols.clone_from(&protocols);
@@ -295,12 +335,6 @@ const AGENT_LEN_MAX: usize = 128;
 /// Protocols kept of a peer.
 const PROTOCOLS_PER_PEER_MAX: usize = 128;
 
-impl DialWaiter {
-    fn fail(self, reason: String) {
-        drop(self.reply.send(Err(NetworkError::Dial { target: self.target, reason })));
-    }
-}
-
 /// The peer at the end of an address, if it names one.
 fn peer_of(addr: &Multiaddr) -> Option<PeerId> {
     match addr.iter().last() {
@@ -309,7 +343,7 @@ fn peer_of(addr: &Multiaddr) -> Option<PeerId> {
     }
 }
 
-fn without_peer(mut addr: Multiaddr) -> Multiaddr {
+pub(crate) fn without_peer(mut addr: Multiaddr) -> Multiaddr {
     if peer_of(&addr).is_some() {
         addr.pop();
     }

@@ -5,7 +5,7 @@
 //! Not here: what happens with the events (`swarm.rs`).
 
 use super::chain;
-use crate::{NetworkConfig, NetworkError, bitswap};
+use crate::{NetworkConfig, NetworkError, bitswap, streams};
 use cairn_runtime::Tasks;
 use libp2p::{
     Swarm, SwarmBuilder, connection_limits, identify, mdns, noise, ping,
@@ -25,15 +25,16 @@ pub(super) struct Behaviour {
     ping: ping::Behaviour,
     mdns: Toggle<mdns::tokio::Behaviour>,
     bitswap: bitswap::Behaviour,
+    pub(super) streams: streams::Behaviour,
 }
 
 /// Builds the swarm; its connections' tasks belong to `tasks`.
 pub(super) async fn swarm(
     config: &NetworkConfig,
-    bitswap: bitswap::Behaviour,
+    (bitswap, streams): (bitswap::Behaviour, streams::Behaviour),
     tasks: &Tasks,
 ) -> Result<Swarm<Behaviour>, NetworkError> {
-    let behaviour = behaviour(config, bitswap)?;
+    let behaviour = behaviour(config, bitswap, streams)?;
     let security = (tls::Config::new, noise::Config::new);
     let builder = SwarmBuilder::with_existing_identity(config.keypair.clone())
         .with_tokio()
@@ -59,6 +60,7 @@ pub(super) async fn swarm(
 fn behaviour(
     config: &NetworkConfig,
     bitswap: bitswap::Behaviour,
+    streams: streams::Behaviour,
 ) -> Result<Behaviour, NetworkError> {
     let limits = connection_limits::ConnectionLimits::default()
         .with_max_established(Some(config.limits.established_max))
@@ -82,6 +84,7 @@ fn behaviour(
         ping: ping::Behaviour::default(),
         mdns: Toggle::from(mdns),
         bitswap,
+        streams,
     })
 }
 
