@@ -18,6 +18,7 @@ mod error;
 mod identity;
 mod info;
 mod network;
+mod retrieval;
 mod routing;
 mod session;
 mod streams;
