@@ -404,13 +404,16 @@ impl Dht {
         best.ok_or_else(|| looked.err().unwrap_or(RoutingError::NotFound))
     }
 
-    /// Stores a checked value with the nearest peers; returns how many took it.
+    /// Stores a checked value here and with the nearest peers; returns how many of these took it.
     pub(crate) async fn put_value(
         &self,
         key: &[u8],
         value: &[u8],
         events: Option<mpsc::Sender<QueryEvent>>,
     ) -> Result<usize, RoutingError> {
+        if let Err(full) = self.keep_value(key, value).await {
+            debug!(?full, "a value is kept by others alone");
+        }
         let request = Message::ask(Kind::FindNode, key);
         let nearest = self.nearest(request, events.clone()).await?;
         let mut puts: FuturesUnordered<_> = nearest

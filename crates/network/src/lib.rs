@@ -19,6 +19,7 @@ mod identity;
 mod info;
 mod network;
 mod ping;
+mod retrieval;
 mod routing;
 mod session;
 mod streams;

@@ -10,7 +10,9 @@ use crate::{
     Bandwidth, BitswapStat, Filters, LedgerInfo, Multiaddr, NetworkConfig, NetworkError, PeerId,
     PeerInfo, Pinger, PublicKey, Routing, Session,
     bitswap::{self, engine},
-    dht, ping, streams,
+    dht, ping,
+    retrieval::{Retrieval, SEARCHES_MAX, Seeker},
+    streams,
     swarm::{self, Meter, Reply},
 };
 use cairn_block::{BlockStore, Cid};
@@ -19,7 +21,7 @@ use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 /// Commands that may wait for one of the two tasks.
 const COMMAND_QUEUE_LEN: usize = 256;
@@ -41,6 +43,7 @@ struct Shared {
     meter: Meter,
     clock: Clock,
     listen_failures: Vec<NetworkError>,
+    retrieval: Arc<Retrieval>,
     sessions: AtomicU64,
     fetches: Arc<AtomicU64>,
 }
@@ -84,7 +87,15 @@ impl Network {
         let routing = Routing::new(dhts.dhts());
         dhts.start(tasks);
         tasks.spawn("network swarm", swarm.run(swarm_commands));
+        let retrieval = Retrieval {
+            own: public_key.to_peer_id(),
+            routing: routing.clone(),
+            swarm: swarm_sender.clone(),
+            engine: engine_sender.clone(),
+            turns: Semaphore::new(SEARCHES_MAX),
+        };
         let shared = Shared {
+            retrieval: Arc::new(retrieval),
             public_key,
             swarm: swarm_sender,
             engine: engine_sender,
@@ -203,8 +214,10 @@ impl Network {
 
     /// Starts a session for blocks that belong together, such as one DAG's.
     pub fn session(&self) -> Session {
+        let id = self.shared.sessions.fetch_add(1, Ordering::Relaxed);
         Session {
-            id: self.shared.sessions.fetch_add(1, Ordering::Relaxed),
+            id,
+            seeker: Arc::new(Seeker::new(Arc::clone(&self.shared.retrieval), id)),
             fetches: Arc::clone(&self.shared.fetches),
             commands: self.shared.engine.clone(),
             patience: None,

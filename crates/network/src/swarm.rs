@@ -37,6 +37,7 @@ use libp2p::{
     },
 };
 use reach::DialReply;
+pub(crate) use reach::Reach;
 use std::{
     collections::{HashMap, HashSet},
     time::{Duration, Instant},
@@ -80,7 +81,7 @@ pub(crate) enum Command {
     Peers(Reply<Vec<PeerInfo>>),
     KnownAddrs(Reply<Vec<(PeerId, Vec<Multiaddr>)>>),
     /// Connects to a peer by any of these addresses; answers whether it had to.
-    Reach(PeerId, Vec<Multiaddr>, Reply<Result<bool, NetworkError>>),
+    Reach(Reach, Reply<Result<bool, NetworkError>>),
     /// Opens a stream on a connection that is there.
     OpenStream(PeerId, StreamProtocol, StreamReply),
     /// Closes a connection that only [`Command::Reach`] wanted.
@@ -201,7 +202,7 @@ impl SwarmTask {
                 drop(reply.send(self.connections.values().cloned().collect()));
             }
             Command::KnownAddrs(reply) => drop(reply.send(self.known.all())),
-            Command::Reach(peer, addrs, reply) => self.reach(peer, addrs, reply),
+            Command::Reach(reach, reply) => self.reach(reach, reply),
             Command::OpenStream(peer, protocol, reply) => {
                 self.swarm.behaviour_mut().streams.open(peer, protocol, reply);
             }

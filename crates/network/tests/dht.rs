@@ -4,7 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-use cairn_block::{Block, Cid, MemoryStore, codec};
+use cairn_block::{Block, BlockStore as _, Cid, MemoryStore, codec};
 use cairn_names::{Keypair, Name, Record, RecordContent};
 use cairn_network::{
     DhtConfig, DhtMode, Network, NetworkConfig, QueryEvent, RoutingError, generate_ed25519,
@@ -18,6 +18,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 struct Node {
     network: Network,
+    store: Arc<MemoryStore>,
     tasks: Tasks,
 }
 
@@ -32,8 +33,8 @@ impl Node {
         config.listen.push("/ip4/127.0.0.1/tcp/0".parse().unwrap());
         config.dht = dht;
         let store = Arc::new(MemoryStore::default());
-        let network = Network::start(config, store, &tasks).await.unwrap();
-        Self { network, tasks }
+        let network = Network::start(config, Arc::clone(&store), &tasks).await.unwrap();
+        Self { network, store, tasks }
     }
 
     async fn join(&self, other: &Self) {
@@ -92,6 +93,31 @@ async fn nodes_that_know_one_find_each_other_and_what_they_announce() {
     assert_eq!(timeout(PATIENCE, found.next()).await.unwrap(), None, "each is told once");
     let contact = nodes[1].network.routing().find_peer(provider, None).await.unwrap();
     assert_eq!(contact.addrs, addr);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_block_is_fetched_from_whoever_announced_it() {
+    let nodes = servers(3).await;
+    let (provider, fetcher) =
+        (Node::start(DhtMode::Client).await, Node::start(DhtMode::Client).await);
+    provider.join(&nodes[0]).await;
+    fetcher.join(&nodes[1]).await;
+    let block = Block::sha2_256(codec::RAW, "somewhere".into());
+    let cid = block.cid().clone();
+    provider.store.put_many(vec![block.clone()]).await.unwrap();
+    // Nobody has announced it at first; the search goes on until somebody has.
+    let session = fetcher.network.session();
+    let wanted = [cid.clone()];
+    let fetching = session.fetch_many(&wanted);
+    let announcing = async {
+        until(async || fetcher.table_len() == 3).await;
+        provider.network.routing().provide(&cid, None).await.unwrap();
+    };
+    let (arrived, ()) =
+        timeout(PATIENCE, async { tokio::join!(fetching, announcing) }).await.unwrap();
+    assert_eq!(arrived[0].as_ref().unwrap().data(), block.data());
+    let peers = fetcher.network.peers().await;
+    assert!(peers.iter().any(|info| info.id == provider.network.peer_id()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

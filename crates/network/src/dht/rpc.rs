@@ -103,8 +103,9 @@ impl StreamRpc {
 
     async fn open(&self, to: &Contact) -> Result<Stream, RpcError> {
         let (reply, answer) = oneshot::channel();
-        let (peer, addrs) = (to.peer, to.addrs.clone());
-        self.send(swarm::Command::Reach(peer, addrs, reply)).await?;
+        let peer = to.peer;
+        let reach = swarm::Reach { peer, addrs: to.addrs.clone(), is_kept: false };
+        self.send(swarm::Command::Reach(reach, reply)).await?;
         let reached = answer.await.map_err(|_| RpcError::Stopped)?;
         let is_new =
             reached.map_err(|error| RpcError::Unreachable { reason: error.to_string() })?;

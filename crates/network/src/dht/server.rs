@@ -243,15 +243,20 @@ impl Dht {
             return Err(Refused::Full);
         }
         check_value(key, value, self.shared.clock.now()).map_err(|_| Refused::Value)?;
+        self.keep_value(key, value).await?;
+        Ok(request)
+    }
+
+    /// Keeps a checked value, unless there is a better one.
+    pub(super) async fn keep_value(&self, key: &[u8], value: &[u8]) -> Result<(), Refused> {
         if let Some(own) = self.own_value(key).await
             && better_value(key, &own.value, value) == Ordering::Greater
         {
             return Err(Refused::Value);
         }
         let (place, expiry) = (Place::of_key(key), expiry_of_value(key, value));
-        let put = self.shared.records.put_value(place, value.clone(), expiry);
-        put.map_err(|_| Refused::Full)?;
-        Ok(request)
+        let put = self.shared.records.put_value(place, value.to_vec(), expiry);
+        put.map_err(|_| Refused::Full)
     }
 }
 

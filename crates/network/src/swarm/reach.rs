@@ -9,12 +9,22 @@ use crate::{Direction, Multiaddr, NetworkError, PeerId};
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use tracing::debug;
 
+/// A peer to be connected to.
+#[derive(Debug)]
+pub(crate) struct Reach {
+    pub(crate) peer: PeerId,
+    /// Where; those known if empty.
+    pub(crate) addrs: Vec<Multiaddr>,
+    /// Whether the connection is for more than a lookup.
+    pub(crate) is_kept: bool,
+}
+
 /// Whom the end of a dial is told.
 pub(super) enum DialReply {
     /// Who asked for this peer or address by name.
     Named(Reply<Result<PeerId, NetworkError>>),
-    /// A lookup, which wants to know whether the connection is new.
-    Reached(Reply<Result<bool, NetworkError>>),
+    /// A lookup or fetch, which wants to know whether the connection is new.
+    Reached { reply: Reply<Result<bool, NetworkError>>, is_kept: bool },
 }
 
 impl DialWaiter {
@@ -23,7 +33,7 @@ impl DialWaiter {
         // Whoever asked may have gone.
         match self.reply {
             DialReply::Named(reply) => drop(reply.send(Err(error))),
-            DialReply::Reached(reply) => drop(reply.send(Err(error))),
+            DialReply::Reached { reply, .. } => drop(reply.send(Err(error))),
         }
     }
 }
@@ -36,20 +46,24 @@ impl SwarmTask {
                 self.kept.insert(peer);
                 drop(reply.send(Ok(peer)));
             }
-            DialReply::Reached(reply) => drop(reply.send(Ok(is_new))),
+            DialReply::Reached { reply, is_kept } => {
+                if is_kept {
+                    self.kept.insert(peer);
+                }
+                drop(reply.send(Ok(is_new)));
+            }
         }
     }
 
-    pub(super) fn reach(
-        &mut self,
-        peer: PeerId,
-        mut addrs: Vec<Multiaddr>,
-        reply: Reply<Result<bool, NetworkError>>,
-    ) {
+    pub(super) fn reach(&mut self, reach: Reach, reply: Reply<Result<bool, NetworkError>>) {
+        let Reach { peer, mut addrs, is_kept } = reach;
         if self.swarm.is_connected(&peer) {
+            if is_kept {
+                self.kept.insert(peer);
+            }
             return drop(reply.send(Ok(false)));
         }
-        let reply = DialReply::Reached(reply);
+        let reply = DialReply::Reached { reply, is_kept };
         let waiter = DialWaiter { target: peer.to_string(), peer: Some(peer), reply };
         let waiting = self.dials.values_mut();
         let same =
