@@ -1,8 +1,8 @@
-//! The swarm and Bitswap: how blocks come from and go to other nodes.
+//! The swarm, Bitswap and the DHT: how blocks and who has them are told between nodes.
 //!
 //! [`Network::start`] opens the listeners and hands back a handle; [`Network::session`] fetches
 //! blocks by CID from whoever has them, verified; the blocks of the [`cairn_block::BlockStore`]
-//! given at the start are served to whoever asks.
+//! given at the start are served to whoever asks. [`Network::routing`] finds who has what.
 //!
 //! Spec: <https://specs.ipfs.tech/bitswap-protocol/> and the libp2p specs, pinned in
 //! `spec/PINS.toml`.
@@ -13,20 +13,31 @@
 
 mod bitswap;
 mod config;
+mod dht;
 mod error;
 mod identity;
 mod info;
 mod network;
+mod ping;
+mod retrieval;
+mod routing;
 mod session;
+mod streams;
 mod swarm;
+mod swarm_key;
 
 #[cfg(feature = "fuzz")]
 pub use bitswap::fuzz::TARGETS as FUZZ_TARGETS;
 pub use bitswap::limits;
 pub use config::{ConnectionLimits, NetworkConfig};
+pub use dht::{DhtConfig, DhtMode, scope::Contact};
 pub use error::NetworkError;
 pub use identity::{Keypair, PeerId, PublicKey, decode_private_key, generate_ed25519};
 pub use info::{BitswapStat, Direction, LedgerInfo, PeerInfo};
 pub use libp2p::Multiaddr;
 pub use network::Network;
+pub use ping::{PING_TIMEOUT, Pinger};
+pub use routing::{DhtBucket, DhtPeer, DhtStat, QueryEvent, QueryEvents, Routing, RoutingError};
 pub use session::{Arrival, Session};
+pub use swarm::{Bandwidth, BandwidthLimits, Filters, Range, TrimSettings};
+pub use swarm_key::{SWARM_KEY_FILE_LEN_MAX, SwarmKey};

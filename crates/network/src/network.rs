@@ -7,18 +7,21 @@
 //! Not here: the tasks themselves (`swarm.rs`, `bitswap/engine.rs`).
 
 use crate::{
-    BitswapStat, LedgerInfo, Multiaddr, NetworkConfig, NetworkError, PeerId, PeerInfo, PublicKey,
-    Session,
+    Bandwidth, BitswapStat, Filters, LedgerInfo, Multiaddr, NetworkConfig, NetworkError, PeerId,
+    PeerInfo, Pinger, PublicKey, Routing, Session,
     bitswap::{self, engine},
-    swarm::{self, Reply},
+    dht, ping,
+    retrieval::{Retrieval, SEARCHES_MAX, Seeker},
+    streams,
+    swarm::{self, Meter, Reply},
 };
 use cairn_block::{BlockStore, Cid};
-use cairn_runtime::Tasks;
+use cairn_runtime::{Clock, Tasks};
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 /// Commands that may wait for one of the two tasks.
 const COMMAND_QUEUE_LEN: usize = 256;
@@ -35,7 +38,12 @@ struct Shared {
     swarm: mpsc::Sender<swarm::Command>,
     engine: mpsc::Sender<engine::Command>,
     awaited: Arc<bitswap::Awaited>,
+    routing: Routing,
+    filters: Filters,
+    meter: Meter,
+    clock: Clock,
     listen_failures: Vec<NetworkError>,
+    retrieval: Arc<Retrieval>,
     sessions: AtomicU64,
     fetches: Arc<AtomicU64>,
 }
@@ -68,15 +76,34 @@ impl Network {
             budget: config.budget,
         };
         let (behaviour, start_engine) = bitswap::new(links);
-        let swarm = swarm::open(config, behaviour, tasks).await?;
+        let (dhts, accepted) = dht::prepare(&config, &swarm_sender);
+        let behaviours = (behaviour, streams::Behaviour::new(accepted));
+        let (filters, clock) = (config.filters.clone(), config.clock.clone());
+        let meter = Meter::new(config.bandwidth, &clock);
+        let links = (dhts.dhts(), meter.clone());
+        let swarm = swarm::open(config, behaviours, links, tasks).await?;
         let listen_failures = swarm.listen_failures.clone();
         start_engine(store);
+        let routing = Routing::new(dhts.dhts());
+        dhts.start(tasks);
         tasks.spawn("network swarm", swarm.run(swarm_commands));
+        let retrieval = Retrieval {
+            own: public_key.to_peer_id(),
+            routing: routing.clone(),
+            swarm: swarm_sender.clone(),
+            engine: engine_sender.clone(),
+            turns: Semaphore::new(SEARCHES_MAX),
+        };
         let shared = Shared {
+            retrieval: Arc::new(retrieval),
             public_key,
             swarm: swarm_sender,
             engine: engine_sender,
             awaited,
+            routing,
+            filters,
+            meter,
+            clock,
             listen_failures,
             sessions: AtomicU64::new(0),
             fetches: Arc::default(),
@@ -95,8 +122,15 @@ impl Network {
     }
 
     /// What this node speaks, as it tells its peers.
-    pub fn protocols(&self) -> &'static [&'static str] {
-        swarm::PROTOCOLS
+    pub fn protocols(&self) -> Vec<String> {
+        let served = self.routing().dhts().iter().filter_map(dht::Dht::served_protocol);
+        let fixed = swarm::PROTOCOLS.iter().map(|&name| name.to_owned());
+        fixed.chain(served).collect()
+    }
+
+    /// Who has what, and where peers are.
+    pub fn routing(&self) -> &Routing {
+        &self.shared.routing
     }
 
     /// The addresses that could not be listened on, with reasons.
@@ -136,6 +170,38 @@ impl Network {
         self.ask(|reply| swarm::Command::Disconnect(peer, reply)).await?
     }
 
+    /// Keeps the connection with a peer when others are closed for being too many, or no longer.
+    pub async fn protect(&self, peer: PeerId, protected: bool) {
+        let command = swarm::Command::Protect(peer, protected);
+        // A network that has been shut down has nothing to protect.
+        drop(self.shared.swarm.send(command).await);
+    }
+
+    /// The addresses that are neither dialled nor answered; changes count for new connections.
+    pub fn filters(&self) -> &Filters {
+        &self.shared.filters
+    }
+
+    /// What went through since the start, with all peers or with one.
+    pub fn bandwidth(&self, peer: Option<PeerId>) -> Bandwidth {
+        self.shared.meter.told(peer)
+    }
+
+    /// Opens a stream of echoes with a peer that is connected.
+    ///
+    /// # Errors
+    ///
+    /// [`NetworkError::Ping`] and [`NetworkError::NotConnected`].
+    pub async fn pinger(&self, peer: PeerId) -> Result<Pinger, NetworkError> {
+        let command = |reply| swarm::Command::OpenStream(peer, ping::PING, reply);
+        let (reply, answer) = oneshot::channel();
+        let sent = self.shared.swarm.send(command(reply)).await;
+        sent.map_err(|_| NetworkError::Stopped)?;
+        let stream = answer.await.map_err(|_| NetworkError::NotConnected { peer })?;
+        let stream = stream.map_err(|error| ping::not_opened(peer, error))?;
+        Ok(Pinger { peer, stream, clock: self.shared.clock.clone() })
+    }
+
     /// Every connection, in no order.
     pub async fn peers(&self) -> Vec<PeerInfo> {
         self.ask(swarm::Command::Peers).await.unwrap_or_default()
@@ -148,8 +214,10 @@ impl Network {
 
     /// Starts a session for blocks that belong together, such as one DAG's.
     pub fn session(&self) -> Session {
+        let id = self.shared.sessions.fetch_add(1, Ordering::Relaxed);
         Session {
-            id: self.shared.sessions.fetch_add(1, Ordering::Relaxed),
+            id,
+            seeker: Arc::new(Seeker::new(Arc::clone(&self.shared.retrieval), id)),
             fetches: Arc::clone(&self.shared.fetches),
             commands: self.shared.engine.clone(),
             patience: None,

@@ -8,9 +8,12 @@
 //! withdraws what is still wanted.
 //! Not here: who is asked (`bitswap/client.rs`).
 
-use crate::bitswap::engine::{Command, Want};
+use crate::{
+    bitswap::engine::{Command, Want},
+    retrieval::Seeker,
+};
 use cairn_block::{Block, BlockError, Cid};
-use futures::{Stream, StreamExt as _, stream};
+use futures::{Stream, StreamExt as _, future::BoxFuture, stream};
 use std::{
     collections::HashSet,
     pin::pin,
@@ -20,7 +23,10 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::mpsc,
+    time::{sleep, timeout},
+};
 
 /// Blocks that one call may have asked for and not yet taken.
 pub(crate) const FETCH_WINDOW: usize = 512;
@@ -35,6 +41,7 @@ pub type Arrival = (usize, Result<Block, BlockError>);
 #[derive(Debug, Clone)]
 pub struct Session {
     pub(crate) id: u64,
+    pub(crate) seeker: Arc<Seeker>,
     pub(crate) fetches: Arc<AtomicU64>,
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) patience: Option<Duration>,
@@ -82,11 +89,20 @@ impl Session {
             arrivals,
             cids,
             over: false,
+            search: None,
         };
         stream::unfold(fetch, |mut fetch| async move {
             let arrival = fetch.next().await?;
             Some((arrival, fetch))
         })
+    }
+}
+
+/// Waits for the end of a search; of none, for ever.
+async fn ended(search: &mut Option<BoxFuture<'static, ()>>) {
+    match search {
+        Some(search) => search.await,
+        None => std::future::pending().await,
     }
 }
 
@@ -106,6 +122,8 @@ struct Fetch {
     arrivals: mpsc::Receiver<Arrival>,
     /// Set once the rest is given up.
     over: bool,
+    /// Looks for those who have what is wanted, while nothing comes.
+    search: Option<BoxFuture<'static, ()>>,
 }
 
 impl Fetch {
@@ -120,9 +138,11 @@ impl Fetch {
             return None;
         }
         let arrival = match self.session.patience {
-            Some(patience) => timeout(patience, self.arrivals.recv()).await.ok().flatten(),
-            None => self.arrivals.recv().await,
+            Some(patience) => timeout(patience, self.arrival()).await.ok().flatten(),
+            None => self.arrival().await,
         };
+        // Somebody has it: more are looked for when nothing comes any more.
+        self.search = None;
         let Some(arrival) = arrival else {
             self.over = true;
             self.arrivals.close();
@@ -130,6 +150,23 @@ impl Fetch {
         };
         self.outstanding.remove(&arrival.0);
         Some(arrival)
+    }
+
+    /// Waits for a block; whenever nothing comes for a while, providers are searched for.
+    async fn arrival(&mut self) -> Option<Arrival> {
+        loop {
+            let seeker = &self.session.seeker;
+            let is_due = self.search.is_none() && seeker.is_on();
+            tokio::select! {
+                biased;
+                arrival = self.arrivals.recv() => return arrival,
+                () = ended(&mut self.search), if self.search.is_some() => self.search = None,
+                () = sleep(seeker.pause()), if is_due => {
+                    let wanted = self.outstanding.iter().min().map(|place| &self.cids[*place]);
+                    self.search = wanted.map(|cid| seeker.search(cid));
+                }
+            }
+        }
     }
 
     /// Fills the window when half of it is free; an identity CID is its own answer.
@@ -142,15 +179,16 @@ impl Fetch {
         while let Some(cid) = self.cids.get(self.next)
             && self.outstanding.len() < FETCH_WINDOW
         {
-            let place = self.next;
+            let (cid, place) = (cid.clone(), self.next);
             self.next += 1;
             if let Some(data) = cid.inlined() {
                 let data = bytes::Bytes::copy_from_slice(data);
-                inlined = Some((place, Block::verify(cid.clone(), data)));
+                inlined = Some((place, Block::verify(cid, data)));
                 break;
             }
+            self.session.seeker.wants(&cid);
             self.outstanding.insert(place);
-            wants.push((place, cid.clone()));
+            wants.push((place, cid));
         }
         if !wants.is_empty() {
             let answers = self.answers.clone();

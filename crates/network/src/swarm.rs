@@ -7,14 +7,26 @@
 mod addrs;
 mod build;
 mod listen;
+mod reach;
+mod transport;
+mod trim;
 
-use crate::{Direction, Multiaddr, NetworkConfig, NetworkError, PeerId, PeerInfo, bitswap};
-use addrs::{ADDRS_PER_PEER_MAX, KnownAddrs};
+pub(crate) use transport::Meter;
+pub use transport::{Bandwidth, BandwidthLimits, Filters, Range};
+pub use trim::TrimSettings;
+
+use crate::{
+    Direction, Multiaddr, NetworkConfig, NetworkError, PeerId, PeerInfo, bitswap,
+    dht::Dht,
+    streams::{self, StreamReply},
+};
+use addrs::ADDRS_PER_PEER_MAX;
+pub(crate) use addrs::KnownAddrs;
 use build::{Behaviour, BehaviourEvent};
-use cairn_runtime::Tasks;
+use cairn_runtime::{Clock, Tasks};
 use futures::StreamExt as _;
 use libp2p::{
-    Swarm,
+    StreamProtocol, Swarm,
     core::{ConnectedPoint, transport::ListenerId},
     identify, mdns,
     multiaddr::Protocol,
@@ -24,8 +36,16 @@ use libp2p::{
         dial_opts::{DialOpts, PeerCondition},
     },
 };
-use std::{collections::HashMap, time::Duration};
-use tokio::sync::{mpsc, oneshot};
+use reach::DialReply;
+pub(crate) use reach::Reach;
+use std::{
+    collections::{HashMap, HashSet},
+    time::{Duration, Instant},
+};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{MissedTickBehavior, interval},
+};
 use tracing::{debug, info, warn};
 
 /// What this node speaks, in the order in which Kubo would print it.
@@ -45,6 +65,9 @@ const DIAL_WAITERS_MAX: usize = 1024;
 /// How long the start waits for the system to report what it listens on.
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How often rates are worked out.
+const STEP_PERIOD: Duration = Duration::from_secs(1);
+
 /// Where an answer goes.
 pub(crate) type Reply<T> = oneshot::Sender<T>;
 
@@ -57,15 +80,23 @@ pub(crate) enum Command {
     Disconnect(PeerId, Reply<Result<(), NetworkError>>),
     Peers(Reply<Vec<PeerInfo>>),
     KnownAddrs(Reply<Vec<(PeerId, Vec<Multiaddr>)>>),
+    /// Connects to a peer by any of these addresses; answers whether it had to.
+    Reach(Reach, Reply<Result<bool, NetworkError>>),
+    /// Opens a stream on a connection that is there.
+    OpenStream(PeerId, StreamProtocol, StreamReply),
+    /// Closes a connection that only [`Command::Reach`] wanted.
+    Release(PeerId),
     /// The peer broke Bitswap's rules too often.
     Punish(PeerId),
+    /// Keeps the connection with a peer when others are closed, or no longer.
+    Protect(PeerId, bool),
 }
 
 /// Someone waiting for a dial to end.
 struct DialWaiter {
     target: String,
     peer: Option<PeerId>,
-    reply: Reply<Result<PeerId, NetworkError>>,
+    reply: DialReply,
 }
 
 /// The swarm and what is known about its peers.
@@ -74,7 +105,17 @@ pub(crate) struct SwarmTask {
     announce: Vec<Multiaddr>,
     connections: HashMap<ConnectionId, PeerInfo>,
     known: KnownAddrs,
-    dials: HashMap<ConnectionId, DialWaiter>,
+    dials: HashMap<ConnectionId, Vec<DialWaiter>>,
+    dhts: Vec<Dht>,
+    /// Peers that somebody has asked for by name, which are not released.
+    kept: HashSet<PeerId>,
+    /// Peers whose connections are not closed when there are too many.
+    protected: HashSet<PeerId>,
+    /// When each connection was opened.
+    opened: HashMap<ConnectionId, Instant>,
+    meter: Meter,
+    trim: Option<TrimSettings>,
+    clock: Clock,
     /// Listeners that have not reported an address yet.
     opening: HashMap<ListenerId, Multiaddr>,
     pub(crate) listen_failures: Vec<NetworkError>,
@@ -83,12 +124,16 @@ pub(crate) struct SwarmTask {
 /// Sets up the transports and opens the listeners.
 pub(crate) async fn open(
     config: NetworkConfig,
-    bitswap: bitswap::Behaviour,
+    behaviours: (bitswap::Behaviour, streams::Behaviour),
+    (dhts, meter): (Vec<Dht>, Meter),
     tasks: &Tasks,
 ) -> Result<SwarmTask, NetworkError> {
-    let mut swarm = build::swarm(&config, bitswap, tasks).await?;
+    let mut swarm = build::swarm(&config, behaviours, (tasks, &meter))?;
     for addr in &config.announce {
         swarm.add_external_address(addr.clone());
+        for dht in &dhts {
+            dht.reachable_at(addr);
+        }
     }
     let mut task = SwarmTask {
         swarm,
@@ -96,6 +141,13 @@ pub(crate) async fn open(
         connections: HashMap::new(),
         known: KnownAddrs::default(),
         dials: HashMap::new(),
+        dhts,
+        kept: HashSet::new(),
+        protected: HashSet::new(),
+        opened: HashMap::new(),
+        meter,
+        trim: config.trim,
+        clock: config.clock,
         opening: HashMap::new(),
         listen_failures: Vec::new(),
     };
@@ -106,14 +158,31 @@ pub(crate) async fn open(
 impl SwarmTask {
     /// Serves commands and events until the handle is gone.
     pub(crate) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        let mut steps = interval(STEP_PERIOD);
+        steps.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut stepped, mut trimmed) = (self.clock.monotonic(), self.clock.monotonic());
         loop {
             tokio::select! {
                 event = self.swarm.select_next_some() => self.on_event(event),
+                _ = steps.tick() => self.step(&mut stepped, &mut trimmed),
                 command = commands.recv() => match command {
                     Some(command) => self.on_command(command),
                     None => return,
                 },
             }
+        }
+    }
+
+    /// Does what is done every so often.
+    fn step(&mut self, stepped: &mut Instant, trimmed: &mut Instant) {
+        let now = self.clock.monotonic();
+        self.meter.step(now.saturating_duration_since(*stepped));
+        *stepped = now;
+        if let Some(settings) = self.trim
+            && now.saturating_duration_since(*trimmed) >= settings.period
+        {
+            *trimmed = now;
+            self.trim(settings, now);
         }
     }
 
@@ -133,6 +202,13 @@ impl SwarmTask {
                 drop(reply.send(self.connections.values().cloned().collect()));
             }
             Command::KnownAddrs(reply) => drop(reply.send(self.known.all())),
+            Command::Reach(reach, reply) => self.reach(reach, reply),
+            Command::OpenStream(peer, protocol, reply) => {
+                self.swarm.behaviour_mut().streams.open(peer, protocol, reply);
+            }
+            Command::Release(peer) => self.release(peer),
+            Command::Protect(peer, true) => drop(self.protected.insert(peer)),
+            Command::Protect(peer, false) => drop(self.protected.remove(&peer)),
             Command::Punish(peer) => {
                 debug!(%peer, "disconnected for breaking bitswap's rules");
                 if self.swarm.disconnect_peer_id(peer).is_err() {
@@ -159,9 +235,10 @@ impl SwarmTask {
         if let Some(peer) = peer
             && self.swarm.is_connected(&peer)
         {
+            self.kept.insert(peer);
             return drop(reply.send(Ok(peer)));
         }
-        let waiter = DialWaiter { target, peer, reply };
+        let waiter = DialWaiter { target, peer, reply: DialReply::Named(reply) };
         if self.dials.len() >= DIAL_WAITERS_MAX {
             return waiter.fail("too many dials under way".to_owned());
         }
@@ -177,7 +254,7 @@ impl SwarmTask {
         };
         let id = options.connection_id();
         match self.swarm.dial(options) {
-            Ok(()) => drop(self.dials.insert(id, waiter)),
+            Ok(()) => drop(self.dials.insert(id, vec![waiter])),
             Err(error) => waiter.fail(describe(&error)),
         }
     }
@@ -191,15 +268,24 @@ impl SwarmTask {
             SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, .. } => {
                 debug!(peer = %peer_id, ?cause, "connection closed");
                 self.connections.remove(&connection_id);
+                self.opened.remove(&connection_id);
+                if !self.swarm.is_connected(&peer_id) {
+                    self.kept.remove(&peer_id);
+                }
             }
             SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
-                if let Some(waiter) = self.dials.remove(&connection_id) {
+                for waiter in self.dials.remove(&connection_id).into_iter().flatten() {
                     self.on_dial_failed(waiter, &error);
                 }
             }
             SwarmEvent::NewListenAddr { listener_id, address } => {
                 self.opening.remove(&listener_id);
                 info!(addr = %address, "listening");
+            }
+            SwarmEvent::ExternalAddrConfirmed { address } => {
+                for dht in &self.dhts {
+                    dht.reachable_at(&address);
+                }
             }
             SwarmEvent::ListenerClosed { listener_id, reason, .. } => {
                 self.on_listener_closed(listener_id, reason.err());
@@ -227,18 +313,20 @@ impl SwarmTask {
                 agent: String::new(),
                 protocols: Vec::new(),
                 listen_addrs: Vec::new(),
+                public_key: None,
             },
         };
+        self.opened.insert(connection, self.clock.monotonic());
         self.connections.insert(connection, info);
-        if let Some(waiter) = self.dials.remove(&connection) {
-            drop(waiter.reply.send(Ok(id)));
+        for waiter in self.dials.remove(&connection).into_iter().flatten() {
+            self.reached(waiter, id, true);
         }
     }
 
     fn on_dial_failed(&mut self, waiter: DialWaiter, error: &DialError) {
         // The peer may have dialled here meanwhile, and then all is well.
         match waiter.peer {
-            Some(peer) if self.swarm.is_connected(&peer) => drop(waiter.reply.send(Ok(peer))),
+            Some(peer) if self.swarm.is_connected(&peer) => self.reached(waiter, peer, false),
             _ => waiter.fail(describe(error)),
         }
     }
@@ -268,10 +356,12 @@ impl SwarmTask {
         for addr in &told.listen_addrs {
             self.known.insert(peer, without_peer(addr.clone()));
         }
+        self.tell_dhts(peer, &protocols, &told.listen_addrs);
         for info in self.connections.values_mut().filter(|info| info.id == peer) {
             info.agent.clone_from(&told.agent_version);
             info.protocols.clone_from(&protocols);
             info.listen_addrs.clone_from(&told.listen_addrs);
+            info.public_key = Some(told.public_key.clone());
         }
     }
 
@@ -295,12 +385,6 @@ const AGENT_LEN_MAX: usize = 128;
 /// Protocols kept of a peer.
 const PROTOCOLS_PER_PEER_MAX: usize = 128;
 
-impl DialWaiter {
-    fn fail(self, reason: String) {
-        drop(self.reply.send(Err(NetworkError::Dial { target: self.target, reason })));
-    }
-}
-
 /// The peer at the end of an address, if it names one.
 fn peer_of(addr: &Multiaddr) -> Option<PeerId> {
     match addr.iter().last() {
@@ -309,7 +393,7 @@ fn peer_of(addr: &Multiaddr) -> Option<PeerId> {
     }
 }
 
-fn without_peer(mut addr: Multiaddr) -> Multiaddr {
+pub(crate) fn without_peer(mut addr: Multiaddr) -> Multiaddr {
     if peer_of(&addr).is_some() {
         addr.pop();
     }

@@ -211,7 +211,7 @@ async fn peers_are_described_and_can_be_left() {
     assert_eq!((info.id, info.direction), (peer, Direction::Outbound));
     assert_eq!(info.addr, left.addr().await);
     for protocol in left.network.protocols() {
-        assert!(info.protocols.iter().any(|known| known == protocol), "{protocol}");
+        assert!(info.protocols.contains(&protocol), "{protocol}");
     }
     let known = right.network.known_addrs().await;
     assert!(known.iter().any(|(id, addrs)| *id == peer && addrs.contains(&info.addr)));

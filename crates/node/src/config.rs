@@ -23,7 +23,7 @@ pub use environment::{expand_home, kubo_repo_path, own_repo_path, repo_path};
 pub use profile::{PROFILES, Profile};
 pub use sections::{
     Addresses, Authorization, Bitswap, ConnMgr, Experimental, Gateway, GcSettings, PeeringPeer,
-    Settings, Transports,
+    ProvideSettings, ProvideStrategy, Settings, Transports,
 };
 pub use units::byte_len as byte_len_of;
 

@@ -14,6 +14,7 @@ mod add;
 mod backup;
 mod block_ops;
 mod blocks;
+mod bootstrap;
 pub mod config;
 mod error;
 #[cfg(feature = "fuzz")]

@@ -5,7 +5,7 @@
 mod start;
 
 use crate::{
-    Blocks, Config, Fetch, Identity, NodeError, add::add_count_max, blocks::Reach,
+    Blocks, Config, Fetch, Identity, NodeError, add::add_count_max, blocks::Reach, bootstrap,
     config::Settings, init::open_config, mfs::Mfs, outside::Outside, scrub::Scrubber,
 };
 use cairn_block::Cid;
@@ -92,7 +92,7 @@ impl Node {
         let outside = Arc::new(Outside::new(repo.path(), enabled, tasks.child())?);
         repo.store().set_sources(Arc::<Outside>::clone(&outside));
         let network = if options.online {
-            let start = start::network(&config, &identity, repo.store().clone(), &tasks);
+            let start = start::network(&config, &identity, &repo, &tasks);
             Some(Box::pin(start).await?)
         } else {
             None
@@ -173,6 +173,33 @@ impl Node {
     /// [`NodeError::Offline`].
     pub fn require_network(&self) -> Result<&Network, NodeError> {
         self.network().ok_or(NodeError::Offline)
+    }
+
+    /// The entries of `Bootstrap`.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError::Config`].
+    pub fn bootstrap_list(&self) -> Result<Vec<String>, NodeError> {
+        bootstrap::list(self.config())
+    }
+
+    /// Adds entries to `Bootstrap` and returns those that were not there. Blocks on the disk.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError::Multiaddr`] for what is no address of a peer; [`NodeError::Config`].
+    pub fn bootstrap_add(&self, entries: &[String]) -> Result<Vec<String>, NodeError> {
+        bootstrap::add(self.config(), entries)
+    }
+
+    /// Removes entries of `Bootstrap`, or all with `None`, and returns them. Blocks on the disk.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError::Config`].
+    pub fn bootstrap_remove(&self, entries: Option<&[String]>) -> Result<Vec<String>, NodeError> {
+        bootstrap::remove(self.config(), entries)
     }
 
     /// Who this node is.

@@ -306,6 +306,12 @@ impl Client {
         }
     }
 
+    /// A peer has announced what a session wants.
+    pub(crate) fn provider(&mut self, peer: PeerId, session: u64) {
+        self.remember(peer, &[session]);
+        self.may_schedule = true;
+    }
+
     /// These sessions ask `peer` first from now on.
     fn remember(&mut self, peer: PeerId, sessions: &[u64]) {
         for id in sessions {

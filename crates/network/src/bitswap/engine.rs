@@ -59,6 +59,8 @@ const ACCOUNTS_MAX: usize = 4096;
 #[derive(Debug)]
 pub(crate) enum Command {
     Want(Want),
+    /// The session asks this peer first: it has announced what is wanted.
+    Provider(u64, PeerId),
     Stat(oneshot::Sender<BitswapStat>),
     Wantlist(Option<PeerId>, oneshot::Sender<Vec<Cid>>),
     Ledger(PeerId, oneshot::Sender<Option<LedgerInfo>>),
@@ -262,6 +264,7 @@ impl<S: BlockStore + Clone + 'static> Engine<S> {
         // Whoever asked may have gone: a reply that nobody takes is no error.
         match command {
             Command::Want(want) => self.on_want(want),
+            Command::Provider(session, peer) => self.client.provider(peer, session),
             Command::Stat(reply) => {
                 let wantlist = self.client.wantlist();
                 let peers = self.connections.ready();

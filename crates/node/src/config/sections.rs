@@ -6,8 +6,10 @@
 //! Source of names, types and defaults: Kubo's `docs/config.md` at 0.43.
 //! Not here: the file itself (`config.rs`), first values of a new file (`initial.rs`).
 
+mod routing;
 mod store;
 
+pub use routing::{ProvideSettings, ProvideStrategy};
 pub use store::Experimental;
 
 use super::{ConfigError, tree, units};
@@ -484,6 +486,8 @@ impl Settings {
         self.conn_mgr()?;
         self.transports()?;
         self.bitswap()?;
+        self.routing()?;
+        self.provide()?;
         self.agent_suffix()?;
         self.storage_max()?;
         self.gc()?;

@@ -3,23 +3,19 @@
 //! Not here: what runs in it (`cairn-network`).
 
 use crate::{
-    Config, NodeError,
+    Config, NodeError, bootstrap,
     config::{Addresses, Settings, Transports},
     identity::Identity,
 };
 use cairn_network::{Multiaddr, Network, NetworkConfig, PeerId};
 use cairn_runtime::{Tasks, open_files_max};
-use cairn_store::Store;
-use futures::{StreamExt as _, stream};
+use cairn_store::Repo;
 use std::time::Duration;
 use tokio::time::sleep;
 use tracing::debug;
 
 /// Connections take at most one part in so many of the files that the process may open.
 const CONNECTIONS_SHARE: u64 = 4;
-
-/// Named peers that are dialled at the same time.
-const DIAL_COUNT_MAX: usize = 8;
 
 /// How long a lost peering connection is left alone, at first and at most.
 const PEERING_DELAY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(10));
@@ -28,16 +24,17 @@ const PEERING_DELAY: (Duration, Duration) = (Duration::from_secs(5), Duration::f
 pub(super) async fn network(
     config: &Config,
     identity: &Identity,
-    store: Store,
+    repo: &Repo,
     tasks: &Tasks,
 ) -> Result<Network, NodeError> {
-    let settings = config.read(|settings| Ok(network_config(identity, settings)))??;
+    let mut settings = config.read(|settings| Ok(network_config(identity, settings)))??;
+    let folder = repo.path().to_owned();
+    settings.dht.folder = Some(folder.clone());
+    let store = repo.store().clone();
     let network = Network::start(settings, store, tasks).await?;
     let named = config.read(Settings::bootstrap)?;
     let named = multiaddrs("Bootstrap", &named)?;
-    if !named.is_empty() {
-        tasks.spawn("bootstrap", dial_all(network.clone(), named));
-    }
+    tasks.spawn("bootstrap", bootstrap::run(network.clone(), folder, named));
     for peer in config.read(Settings::peering)? {
         let Ok(id) = peer.id.parse::<PeerId>() else {
             let reason = "the ID is not a peer ID".to_owned();
@@ -59,6 +56,7 @@ fn network_config(identity: &Identity, settings: &Settings) -> Result<NetworkCon
     network.mdns = settings.mdns_enabled()?;
     network.serve = bitswap.enabled && bitswap.server_enabled;
     network.budget = settings.memory()?;
+    network.dht = settings.routing()?;
     let limits = &mut network.limits;
     limits.established_max = limits.established_max.max(settings.conn_mgr()?.high_water);
     let files = u32::try_from(open_files_max() / CONNECTIONS_SHARE).unwrap_or(u32::MAX);
@@ -106,18 +104,6 @@ fn multiaddrs(key: &'static str, texts: &[String]) -> Result<Vec<Multiaddr>, Nod
         })
     };
     texts.iter().map(parse).collect()
-}
-
-async fn dial_all(network: Network, addrs: Vec<Multiaddr>) {
-    let dials = stream::iter(addrs).for_each_concurrent(DIAL_COUNT_MAX, |addr| {
-        let network = network.clone();
-        async move {
-            if let Err(error) = network.connect(addr).await {
-                debug!(%error, "bootstrap peer not reached");
-            }
-        }
-    });
-    dials.await;
 }
 
 /// Dials until connected, waits, looks again; the wait doubles while the peer is away.

@@ -7,6 +7,7 @@
 pub(crate) mod add;
 mod bitswap;
 mod block;
+mod bootstrap;
 mod car;
 mod cat;
 mod cid;
@@ -27,6 +28,7 @@ pub(crate) mod pin;
 mod refs;
 pub(crate) mod repo;
 mod resolve;
+mod routing;
 mod shutdown;
 mod stats;
 mod swarm;
@@ -122,6 +124,24 @@ pub const COMMANDS: &[&Command] = &[
     &swarm::addrs::COMMAND,
     &swarm::addrs::LOCAL,
     &swarm::addrs::LISTEN,
+    &bootstrap::COMMAND,
+    &bootstrap::LIST,
+    &bootstrap::ADD,
+    &bootstrap::REMOVE,
+    &bootstrap::REMOVE_ALL,
+    &routing::COMMAND,
+    &routing::findprovs::COMMAND,
+    &routing::findpeer::COMMAND,
+    &routing::get::COMMAND,
+    &routing::put::COMMAND,
+    &routing::provide::COMMAND,
+    &routing::DHT,
+    &routing::query::COMMAND,
+    &routing::findprovs::DHT,
+    &routing::findpeer::DHT,
+    &routing::get::DHT,
+    &routing::put::DHT,
+    &routing::provide::DHT,
     &bitswap::COMMAND,
     &bitswap::stat::COMMAND,
     &bitswap::wantlist::COMMAND,
@@ -144,6 +164,7 @@ pub const COMMANDS: &[&Command] = &[
     &filestore::dups::COMMAND,
     &stats::COMMAND,
     &stats::BITSWAP,
+    &stats::dht::COMMAND,
     &stats::REPO,
     &cid::COMMAND,
     &cid::format::COMMAND,

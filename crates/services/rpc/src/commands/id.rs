@@ -121,8 +121,7 @@ async fn of_self(call: &Call) -> Result<Answer, RpcError> {
         let addrs = network.announced_addrs().await;
         let mut addrs: Vec<String> =
             addrs.iter().map(|addr| format!("{addr}/p2p/{}", answer.id)).collect();
-        let mut protocols: Vec<String> =
-            network.protocols().iter().map(|&name| name.to_owned()).collect();
+        let mut protocols: Vec<String> = network.protocols();
         addrs.sort();
         protocols.sort();
         answer.addresses = Some(addrs);

@@ -34,7 +34,7 @@ pub(super) const DAEMON: Command = Command {
         Opt::flag("init", "Make the repository first if there is none"),
         Opt::text("init-config", "A configuration for --init to begin with"),
         Opt::text("init-profile", "Settings for --init; several with commas between"),
-        Opt::text("routing", "Accepted; there is no routing yet").default("default"),
+        Opt::text("routing", "Accepted; see Routing.Type").default("default"),
         Opt::flag("mount", "Not supported yet: mount the namespaces"),
         Opt::text("mount-ipfs", "Not supported yet: where to mount /ipfs"),
         Opt::text("mount-ipns", "Not supported yet: where to mount /ipns"),

@@ -63,7 +63,9 @@ async fn reads_back_what_was_added() {
 async fn long_listings_come_in_pieces_and_are_one_value() {
     let fixture = Fixture::new().await;
     let little = fixture.add_tree().await;
-    let file = |number: u32| AddEntry::file(format!("d/{number}"), number.to_string().into_bytes());
+    let file = |number: u32| {
+        AddEntry::file(format!("d/{number}"), std::io::Cursor::new(number.to_string()))
+    };
     let files = (0..5000).map(file).collect();
     let told = fixture.call_with("add", "quieter=true", Some(entries(files))).await.unwrap();
     let large = told.text.out.trim();

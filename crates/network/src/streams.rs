@@ -1,0 +1,166 @@
+//! Streams of protocols that are not part of the swarm itself: opened and taken by tasks.
+//!
+//! The swarm negotiates them and hands them over; reading, writing and what they mean happen
+//! elsewhere, so that nothing of that is in the swarm's poll.
+//!
+//! Invariants: a stream that nobody has room for is dropped, which resets it; a protocol is
+//! offered only while its flag is set.
+//! Not here: the DHT (`dht.rs`), Bitswap, which has a handler of its own.
+
+mod handler;
+
+use crate::{Multiaddr, PeerId};
+use handler::Handler;
+use libp2p::{
+    Stream, StreamProtocol,
+    core::{Endpoint, transport::PortUse},
+    swarm::{
+        ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, NotifyHandler,
+        THandlerInEvent, THandlerOutEvent, ToSwarm,
+    },
+};
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Waker},
+};
+use tokio::sync::{mpsc, oneshot};
+
+/// Inbound streams that may wait to be taken, of one protocol.
+pub(crate) const INBOUND_QUEUE_LEN: usize = 64;
+
+/// Requests for a stream that may wait for the swarm's next poll.
+const OPENING_MAX: usize = 1024;
+
+/// Why no stream was opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum StreamError {
+    /// The other side does not speak the protocol.
+    Unsupported,
+    /// Anything else.
+    Failed(String),
+}
+
+/// Where an opened stream goes.
+pub(crate) type StreamReply = oneshot::Sender<Result<Stream, StreamError>>;
+
+/// A stream that a peer has opened.
+pub(crate) struct Inbound {
+    pub(crate) peer: PeerId,
+    /// The other end of the connection.
+    pub(crate) addr: Multiaddr,
+    pub(crate) stream: Stream,
+}
+
+/// A protocol whose streams are taken while it is on.
+#[derive(Debug, Clone)]
+pub(crate) struct Accepted {
+    protocol: StreamProtocol,
+    is_on: Arc<AtomicBool>,
+    streams: mpsc::Sender<Inbound>,
+}
+
+impl Accepted {
+    /// Makes the swarm's half and the receiver of the streams; `is_on` may change at any time.
+    pub(crate) fn new(
+        protocol: StreamProtocol,
+        is_on: Arc<AtomicBool>,
+    ) -> (Self, mpsc::Receiver<Inbound>) {
+        let (streams, taken) = mpsc::channel(INBOUND_QUEUE_LEN);
+        (Self { protocol, is_on, streams }, taken)
+    }
+
+    fn is_on(&self) -> bool {
+        self.is_on.load(Ordering::Relaxed)
+    }
+}
+
+/// The protocols, for every connection.
+#[derive(Debug, Default)]
+pub(crate) struct Behaviour {
+    accepted: Arc<[Accepted]>,
+    opening: VecDeque<(PeerId, Open)>,
+    waker: Option<Waker>,
+}
+
+/// A stream to be opened.
+#[derive(Debug)]
+pub(crate) struct Open {
+    protocol: StreamProtocol,
+    reply: StreamReply,
+}
+
+impl Behaviour {
+    pub(crate) fn new(accepted: Vec<Accepted>) -> Self {
+        Self { accepted: accepted.into(), opening: VecDeque::new(), waker: None }
+    }
+
+    /// Opens a stream on a connection that is there; without one the reply is dropped.
+    pub(crate) fn open(&mut self, peer: PeerId, protocol: StreamProtocol, reply: StreamReply) {
+        if self.opening.len() >= OPENING_MAX {
+            let busy = StreamError::Failed("too many streams are being opened".to_owned());
+            return drop(reply.send(Err(busy)));
+        }
+        self.opening.push_back((peer, Open { protocol, reply }));
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    fn handler(&self, peer: PeerId, addr: &Multiaddr) -> Handler {
+        Handler::new(peer, addr.clone(), Arc::clone(&self.accepted))
+    }
+}
+
+impl NetworkBehaviour for Behaviour {
+    type ConnectionHandler = Handler;
+    type ToSwarm = Infallible;
+
+    fn handle_established_inbound_connection(
+        &mut self,
+        _: ConnectionId,
+        peer: PeerId,
+        _: &Multiaddr,
+        remote: &Multiaddr,
+    ) -> Result<Handler, ConnectionDenied> {
+        Ok(self.handler(peer, remote))
+    }
+
+    fn handle_established_outbound_connection(
+        &mut self,
+        _: ConnectionId,
+        peer: PeerId,
+        addr: &Multiaddr,
+        _: Endpoint,
+        _: PortUse,
+    ) -> Result<Handler, ConnectionDenied> {
+        Ok(self.handler(peer, addr))
+    }
+
+    fn on_swarm_event(&mut self, _: FromSwarm<'_>) {}
+
+    fn on_connection_handler_event(
+        &mut self,
+        _: PeerId,
+        _: ConnectionId,
+        event: THandlerOutEvent<Self>,
+    ) {
+        match event {}
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ToSwarm<Infallible, THandlerInEvent<Self>>> {
+        if let Some((peer_id, event)) = self.opening.pop_front() {
+            return Poll::Ready(ToSwarm::NotifyHandler {
+                peer_id,
+                handler: NotifyHandler::Any,
+                event,
+            });
+        }
+        self.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
