@@ -35,7 +35,7 @@ pub use error::NetworkError;
 pub use identity::{Keypair, PeerId, PublicKey, decode_private_key, generate_ed25519};
 pub use info::{BitswapStat, Direction, LedgerInfo, PeerInfo};
 pub use libp2p::Multiaddr;
-pub use network::Network;
+pub use network::{IDENTIFY_PATIENCE, Network};
 pub use ping::{PING_TIMEOUT, Pinger};
 pub use routing::{DhtBucket, DhtPeer, DhtStat, QueryEvent, QueryEvents, Routing, RoutingError};
 pub use session::{Arrival, Session};

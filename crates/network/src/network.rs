@@ -17,11 +17,24 @@ use crate::{
 };
 use cairn_block::{BlockStore, Cid};
 use cairn_runtime::{Clock, Tasks};
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use libp2p::multiaddr::Protocol;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::{
+    sync::{Semaphore, mpsc, oneshot},
+    time::sleep,
+};
+
+/// Longest wait for what a peer tells about itself.
+pub const IDENTIFY_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Between two looks whether it has.
+const IDENTIFY_PAUSE: Duration = Duration::from_millis(20);
 
 /// Commands that may wait for one of the two tasks.
 const COMMAND_QUEUE_LEN: usize = 256;
@@ -159,6 +172,40 @@ impl Network {
     /// [`NetworkError::Dial`] with every attempt's reason.
     pub async fn connect(&self, addr: Multiaddr) -> Result<PeerId, NetworkError> {
         self.ask(|reply| swarm::Command::Connect(addr, reply)).await?
+    }
+
+    /// Connects to a peer by what is known of it, or by what routing finds.
+    ///
+    /// # Errors
+    ///
+    /// [`NetworkError::Dial`].
+    pub async fn connect_peer(&self, peer: PeerId) -> Result<(), NetworkError> {
+        let known = Multiaddr::empty().with(Protocol::P2p(peer));
+        let Err(error) = self.connect(known).await else { return Ok(()) };
+        let Ok(contact) = self.routing().find_peer(peer, None).await else { return Err(error) };
+        let mut last = error;
+        for addr in contact.addrs {
+            let Ok(addr) = addr.with_p2p(peer) else { continue };
+            match self.connect(addr).await {
+                Ok(_) => return Ok(()),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// What a connected peer tells about itself, which comes a moment after the connection; what
+    /// is known if it has not told within [`IDENTIFY_PATIENCE`]. `None` if it has gone.
+    pub async fn identified(&self, peer: PeerId) -> Option<PeerInfo> {
+        let mut looks = IDENTIFY_PATIENCE.as_millis() / IDENTIFY_PAUSE.as_millis();
+        loop {
+            let info = self.peers().await.into_iter().find(|info| info.id == peer)?;
+            if info.public_key.is_some() || looks == 0 {
+                return Some(info);
+            }
+            looks -= 1;
+            sleep(IDENTIFY_PAUSE).await;
+        }
     }
 
     /// Closes all connections with `peer`.

@@ -34,6 +34,14 @@ pub enum NodeError {
     /// The network did not start or answer.
     #[error(transparent)]
     Network(#[from] NetworkError),
+    /// The key of a private network cannot be read, or there should be one.
+    #[error("private network: {path}: {reason}", path = path.display())]
+    SwarmKey {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A walk over a DAG failed.
     #[error(transparent)]
     Dag(#[from] DagError),

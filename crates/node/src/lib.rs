@@ -29,6 +29,7 @@ mod local;
 mod mfs;
 mod node;
 mod outside;
+mod peering;
 mod pins;
 mod scrub;
 mod verify;
@@ -47,12 +48,13 @@ pub use error::{ErrorKind, NodeError};
 #[cfg(feature = "fuzz")]
 pub use fuzz::TARGETS as FUZZ_TARGETS;
 pub use git::{GIT_OBJECTS_MAX, GitExport, GitImport, GitPack, git_root};
-pub use identity::Identity;
+pub use identity::{Identity, public_key_base64};
 pub use import::CarImport;
 pub use init::{InitOptions, InitReport, init};
 pub use local::{LocalWalkOptions, local_entries};
 pub use mfs::{MfsCopy, MfsError, MfsFormat, MfsPath, MfsWrite};
 pub use node::{Node, OpenOptions};
+pub use peering::{PEERING_COUNT_MAX, Peerings};
 pub use pins::{
     BadBlock, PinCheck, PinChecks, PinEntries, PinEntry, PinFilter, PinOptions, PinPage,
     PinPageStream, PinProgress, PinState,

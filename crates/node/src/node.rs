@@ -6,7 +6,8 @@ mod start;
 
 use crate::{
     Blocks, Config, Fetch, Identity, NodeError, add::add_count_max, blocks::Reach, bootstrap,
-    config::Settings, init::open_config, mfs::Mfs, outside::Outside, scrub::Scrubber,
+    config::Settings, init::open_config, mfs::Mfs, outside::Outside, peering::Peerings,
+    scrub::Scrubber,
 };
 use cairn_block::Cid;
 use cairn_dag::{DagError, IpfsPath, Visit, WalkOptions};
@@ -43,6 +44,7 @@ struct Inner {
     config: Config,
     identity: Identity,
     network: Option<Network>,
+    peerings: Option<Peerings>,
     tasks: Tasks,
     clock: Clock,
     shutdown: CancellationToken,
@@ -78,11 +80,12 @@ impl Node {
         let enabled = config.read(Settings::experimental)?;
         let outside = Arc::new(Outside::new(repo.path(), enabled, tasks.child())?);
         repo.store().set_sources(Arc::<Outside>::clone(&outside));
-        let network = if options.online {
+        let (network, peerings) = if options.online {
             let start = start::network(&config, &identity, &repo, &tasks);
-            Some(Box::pin(start).await?)
+            let (network, peerings) = Box::pin(start).await?;
+            (Some(network), Some(peerings))
         } else {
-            None
+            (None, None)
         };
         let shutdown = CancellationToken::new();
         let budget = config.read(Settings::memory)?;
@@ -97,6 +100,7 @@ impl Node {
             config,
             identity,
             network,
+            peerings,
             tasks,
             clock,
             shutdown,
@@ -187,6 +191,11 @@ impl Node {
     /// [`NodeError::Config`].
     pub fn bootstrap_remove(&self, entries: Option<&[String]>) -> Result<Vec<String>, NodeError> {
         bootstrap::remove(self.config(), entries)
+    }
+
+    /// The peers that the node stays connected with, if it is online.
+    pub fn peerings(&self) -> Option<&Peerings> {
+        self.inner.peerings.as_ref()
     }
 
     /// Who this node is.

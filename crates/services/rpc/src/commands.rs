@@ -25,6 +25,7 @@ mod multibase;
 mod object;
 mod own;
 pub(crate) mod pin;
+mod ping;
 mod refs;
 pub(crate) mod repo;
 mod resolve;
@@ -117,6 +118,13 @@ pub const COMMANDS: &[&Command] = &[
     &swarm::peers::COMMAND,
     &swarm::connect::COMMAND,
     &swarm::disconnect::COMMAND,
+    &swarm::peering::COMMAND,
+    &swarm::peering::ADD,
+    &swarm::peering::LS,
+    &swarm::peering::REMOVE,
+    &swarm::filters::COMMAND,
+    &swarm::filters::ADD,
+    &swarm::filters::REMOVE,
     &swarm::addrs::COMMAND,
     &swarm::addrs::LOCAL,
     &swarm::addrs::LISTEN,
@@ -138,6 +146,7 @@ pub const COMMANDS: &[&Command] = &[
     &routing::get::DHT,
     &routing::put::DHT,
     &routing::provide::DHT,
+    &ping::COMMAND,
     &bitswap::COMMAND,
     &bitswap::stat::COMMAND,
     &bitswap::wantlist::COMMAND,
@@ -160,6 +169,7 @@ pub const COMMANDS: &[&Command] = &[
     &filestore::dups::COMMAND,
     &stats::COMMAND,
     &stats::BITSWAP,
+    &stats::bw::COMMAND,
     &stats::dht::COMMAND,
     &stats::REPO,
     &cid::COMMAND,
