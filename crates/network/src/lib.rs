@@ -19,6 +19,7 @@ mod identity;
 mod info;
 mod network;
 mod ping;
+mod pubsub;
 mod retrieval;
 mod routing;
 mod session;
@@ -37,6 +38,10 @@ pub use info::{BitswapStat, Direction, LedgerInfo, PeerInfo};
 pub use libp2p::Multiaddr;
 pub use network::{IDENTIFY_PATIENCE, Network};
 pub use ping::{PING_TIMEOUT, Pinger};
+pub use pubsub::{
+    MESSAGE_LEN_MAX, PubsubConfig, PubsubError, PubsubMessage, Subscription, TOPIC_COUNT_MAX,
+    TOPIC_LEN_MAX,
+};
 pub use routing::{DhtBucket, DhtPeer, DhtStat, QueryEvent, QueryEvents, Routing, RoutingError};
 pub use session::{Arrival, Session};
 pub use swarm::{Bandwidth, BandwidthLimits, Filters, Range, TrimSettings};

@@ -8,13 +8,15 @@
 
 use crate::{
     Bandwidth, BitswapStat, Filters, LedgerInfo, Multiaddr, NetworkConfig, NetworkError, PeerId,
-    PeerInfo, Pinger, PublicKey, Routing, Session,
+    PeerInfo, Pinger, PublicKey, PubsubError, Routing, Session, Subscription,
     bitswap::{self, engine},
     dht, ping,
+    pubsub::{Hub, PubsubCommand},
     retrieval::{Retrieval, SEARCHES_MAX, Seeker},
     streams,
     swarm::{self, Meter, Reply},
 };
+use bytes::Bytes;
 use cairn_block::{BlockStore, Cid};
 use cairn_runtime::{Clock, Tasks};
 use libp2p::multiaddr::Protocol;
@@ -93,7 +95,8 @@ impl Network {
         let behaviours = (behaviour, streams::Behaviour::new(accepted));
         let (filters, clock) = (config.filters.clone(), config.clock.clone());
         let meter = Meter::new(config.bandwidth, &clock);
-        let links = (dhts.dhts(), meter.clone());
+        let hub = Hub::new(public_key.to_peer_id(), swarm_sender.clone());
+        let links = (dhts.dhts(), meter.clone(), hub);
         let swarm = swarm::open(config, behaviours, links, tasks).await?;
         let listen_failures = swarm.listen_failures.clone();
         start_engine(store);
@@ -247,6 +250,61 @@ impl Network {
         let stream = answer.await.map_err(|_| NetworkError::NotConnected { peer })?;
         let stream = stream.map_err(|error| ping::not_opened(peer, error))?;
         Ok(Pinger { peer, stream, clock: self.shared.clock.clone() })
+    }
+
+    /// Publishes a message, to those who listen here as well.
+    ///
+    /// Nobody listening is no error. Dropping the future may or may not publish it.
+    ///
+    /// # Errors
+    ///
+    /// Any [`PubsubError`].
+    pub async fn publish(&self, topic: String, data: Bytes) -> Result<(), PubsubError> {
+        self.ask_pubsub(|reply| PubsubCommand::Publish(topic, data, reply)).await?
+    }
+
+    /// Listens to a topic.
+    ///
+    /// # Errors
+    ///
+    /// Any [`PubsubError`].
+    pub async fn subscribe(&self, topic: String) -> Result<Subscription, PubsubError> {
+        self.ask_pubsub(|reply| PubsubCommand::Subscribe(topic, reply)).await?
+    }
+
+    /// The topics that are listened to here.
+    ///
+    /// # Errors
+    ///
+    /// [`PubsubError::Disabled`].
+    pub async fn topics(&self) -> Result<Vec<String>, PubsubError> {
+        self.ask_pubsub(PubsubCommand::Topics).await
+    }
+
+    /// The peers that listen to a topic, or to any.
+    ///
+    /// # Errors
+    ///
+    /// [`PubsubError::Disabled`].
+    pub async fn pubsub_peers(&self, topic: Option<String>) -> Result<Vec<PeerId>, PubsubError> {
+        self.ask_pubsub(|reply| PubsubCommand::Peers(topic, reply)).await
+    }
+
+    /// Forgets how far the messages of an author, or of all, are numbered.
+    pub async fn pubsub_reset(&self, author: Option<PeerId>) {
+        let command = swarm::Command::Pubsub(PubsubCommand::Reset(author));
+        drop(self.shared.swarm.send(command).await);
+    }
+
+    async fn ask_pubsub<T>(
+        &self,
+        command: impl FnOnce(Reply<T>) -> PubsubCommand,
+    ) -> Result<T, PubsubError> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.shared.swarm.send(swarm::Command::Pubsub(command(reply))).await;
+        sent.map_err(|_| PubsubError::Stopped)?;
+        // What does not take part answers nothing.
+        answer.await.map_err(|_| PubsubError::Disabled)
     }
 
     /// Every connection, in no order.

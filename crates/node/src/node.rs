@@ -30,6 +30,8 @@ pub struct OpenOptions {
     pub path: PathBuf,
     /// Whether to start the network.
     pub online: bool,
+    /// Whether to take part in pubsub whatever `Pubsub.Enabled` says.
+    pub pubsub: bool,
 }
 
 /// An open repository with everything that works on it; cheap to clone.
@@ -64,7 +66,7 @@ impl Node {
     /// Kubo's, or a newer one. [`NodeError::Config`] names a key that cannot be understood.
     /// [`NodeError::Network`] if no address could be listened on.
     pub async fn open(options: OpenOptions) -> Result<Self, NodeError> {
-        let path = options.path;
+        let path = options.path.clone();
         let clock = Clock::system();
         let opening = cairn_store::OpenOptions::default().with_clock(clock.clone());
         let (repo, config) = blocking(move || {
@@ -81,7 +83,7 @@ impl Node {
         let outside = Arc::new(Outside::new(repo.path(), enabled, tasks.child())?);
         repo.store().set_sources(Arc::<Outside>::clone(&outside));
         let (network, peerings) = if options.online {
-            let start = start::network(&config, &identity, &repo, &tasks);
+            let start = start::network(&config, &identity, (&repo, options.pubsub), &tasks);
             let (network, peerings) = Box::pin(start).await?;
             (Some(network), Some(peerings))
         } else {

@@ -31,11 +31,14 @@ const CONNECTIONS_SHARE: u64 = 4;
 pub(super) async fn network(
     config: &Config,
     identity: &Identity,
-    repo: &Repo,
+    (repo, pubsub): (&Repo, bool),
     tasks: &Tasks,
 ) -> Result<(Network, Peerings), NodeError> {
     let mut settings = config.read(|settings| Ok(network_config(identity, settings)))??;
     let folder = repo.path().to_owned();
+    if pubsub && settings.pubsub.is_none() {
+        settings.pubsub = Some(config.read(Settings::pubsub)?.1);
+    }
     settings.swarm_key = swarm_key(folder.join(SWARM_KEY_FILE)).await?;
     settings.dht.folder = Some(folder.clone());
     let store = repo.store().clone();
@@ -91,6 +94,8 @@ fn network_config(identity: &Identity, settings: &Settings) -> Result<NetworkCon
     network.serve = bitswap.enabled && bitswap.server_enabled;
     network.budget = settings.memory()?;
     network.dht = settings.routing()?;
+    let (is_enabled, pubsub) = settings.pubsub()?;
+    network.pubsub = is_enabled.then_some(pubsub);
     network.filters = Filters::new(settings.addr_filters()?);
     network.bandwidth = settings.bandwidth()?;
     let conn_mgr = settings.conn_mgr()?;

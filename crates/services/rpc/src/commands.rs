@@ -26,6 +26,7 @@ mod object;
 mod own;
 pub(crate) mod pin;
 mod ping;
+mod pubsub;
 mod refs;
 pub(crate) mod repo;
 mod resolve;
@@ -147,6 +148,12 @@ pub const COMMANDS: &[&Command] = &[
     &routing::put::DHT,
     &routing::provide::DHT,
     &ping::COMMAND,
+    &pubsub::COMMAND,
+    &pubsub::publish::COMMAND,
+    &pubsub::sub::COMMAND,
+    &pubsub::ls::COMMAND,
+    &pubsub::peers::COMMAND,
+    &pubsub::reset::COMMAND,
     &bitswap::COMMAND,
     &bitswap::stat::COMMAND,
     &bitswap::wantlist::COMMAND,

@@ -1,10 +1,10 @@
-//! What the sections about connections say: `Swarm`, `Peering` and `Cairn.Bandwidth`.
+//! What the sections about connections say: `Swarm`, `Peering`, `Pubsub` and `Cairn.Bandwidth`.
 //!
 //! Source of names, types and defaults: Kubo's `docs/config.md` at 0.43.
 //! Not here: routing (`routing.rs`), what the values do (`cairn-network`).
 
 use super::{ConfigError, Settings, tree, wrong};
-use cairn_network::{BandwidthLimits, Range};
+use cairn_network::{BandwidthLimits, PubsubConfig, Range};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -124,5 +124,24 @@ impl Settings {
             websocket: self.flag("Swarm.Transports.Network.Websocket", true)?,
             relay: self.flag("Swarm.Transports.Network.Relay", true)?,
         })
+    }
+
+    /// Section `Pubsub`: whether to take part, and how.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Value`].
+    pub fn pubsub(&self) -> Result<(bool, PubsubConfig), ConfigError> {
+        let router = self.text("Pubsub.Router", "gossipsub")?;
+        let flood = match router.as_str() {
+            "" | "gossipsub" => false,
+            "floodsub" => true,
+            _ => {
+                let expected = "\"gossipsub\" or \"floodsub\"";
+                return Err(wrong("Pubsub.Router", expected, &Value::String(router)));
+            }
+        };
+        let seen_ttl = self.duration("Pubsub.SeenMessagesTTL", 120)?;
+        Ok((self.flag("Pubsub.Enabled", false)?, PubsubConfig { flood, seen_ttl }))
     }
 }
