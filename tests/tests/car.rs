@@ -38,6 +38,35 @@ fn leftovers(folder: &Path) -> Vec<String> {
     names.filter(|name| name.ends_with(".partial")).collect()
 }
 
+/// Both commands walk as a selector says, and alike.
+#[test]
+fn a_selector_says_what_is_exported() {
+    let home = Home::new();
+    let (source, file, root) = made(&home, 502);
+    assert_eq!(home.add(&source), root);
+    let by = |selector: &str| {
+        let option = format!("--selector={selector}");
+        let exported = home.run(["dag", "export", &root, &option]).stdout;
+        let dag = home.path("dag.car");
+        car(&home, &["get-dag", text(&file), "-o", text(&dag), &option]).text();
+        assert!(fs::read(&dag).expect("it is there") == exported, "the same as dag export");
+        let roots = car(&home, &["roots", text(&dag)]).text();
+        assert_eq!(roots, root);
+        car(&home, &["ls", text(&dag)]).text().lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let all = by(r#"{"R":{"l":{"none":{}},":>":{"a":{">":{"@":{}}}}}}"#);
+    let whole = home.path("whole.car");
+    fs::write(&whole, home.run(["dag", "export", &root]).stdout).expect("it can be written");
+    assert_eq!(all.join("\n"), car(&home, &["ls", text(&whole)]).text());
+    let first = by(r#"{"f":{"f>":{"Links":{"i":{"i":0,">":{"f":{"f>":{"Hash":{".":{}}}}}}}}}}"#);
+    assert_eq!(first, all[..2], "the root and its first link");
+    assert_eq!(by(r#"{".":{}}"#), std::slice::from_ref(&root));
+    let refused = home.run(["dag", "export", &root, r#"--selector={"&":{}}"#]);
+    assert!(refused.failure().contains("not understood"), "{refused:?}");
+    let refused = home.run(["dag", "export", &root, r#"--selector={".":{}}"#, "--dag-scope=block"]);
+    assert!(refused.failure().contains("does not go with --dag-scope"), "{refused:?}");
+}
+
 #[test]
 fn what_create_makes_is_what_add_makes() {
     let home = Home::new();

@@ -290,3 +290,45 @@ fn a_backup_is_one_file_that_tar_reads() {
     tar(&["-cf", "again.tar", "-C", "unpacked", "."]);
     restored("again.tar", "three");
 }
+
+#[test]
+fn cids_are_signed_and_signatures_checked() {
+    let home = Home::new();
+    // The key of RFC 8037, and another one without its secret part (RFC 7515).
+    let own = r#"{"kty":"OKP","crv":"Ed25519","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+    let other = r#"{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#;
+    let (own, other) = (home.file("own.jwk", own), home.file("other.jwk", other));
+    let keyed = |args: &[&str], key: &Path| {
+        let mut words: Vec<&std::ffi::OsStr> = args.iter().map(AsRef::as_ref).collect();
+        words.push(key.as_os_str());
+        home.run(words)
+    };
+    let cid = home.add(&home.file("a", "signed"));
+    let signed = keyed(&["dag", "jose", "sign", &cid], &own).text();
+    let told = keyed(&["dag", "jose", "verify", &signed], &own).text();
+    assert!(told.contains("EdDSA") && told.starts_with("Qm"), "{told}");
+    assert_eq!(home.run(["dag", "get", "--enc=json", &format!("{signed}/link")]).code, Some(0));
+    let refused = keyed(&["dag", "jose", "verify", &signed], &other);
+    let named =
+        refused.failure().contains("no right signature") && refused.failure().contains(&signed);
+    assert!(named, "{refused:?}");
+    let refused = keyed(&["dag", "jose", "sign", &cid], &other);
+    assert!(refused.failure().contains("no secret part"), "{refused:?}");
+    let refused = keyed(&["dag", "jose", "verify", &cid], &own);
+    assert!(refused.failure().contains("not a dag-jose object"), "{refused:?}");
+    // An object of the codec's fixtures, and the key that its makers published.
+    let jwe = r#"{"ciphertext":"NCoT_iDnLqtqkWHQRoC_41YfGZy5dGLS6JT3qJoYrznHz5DW","iv":"iJc770o6qWs15wlZnNrGaYYznIdK0Srv","protected":"eyJhbGciOiJkaXIiLCJlbmMiOiJYQzIwUCJ9","tag":"En-zMkJdDo7QQe9rqxjLPA"}"#;
+    let jwe = home.file("jwe", jwe);
+    let put = ["dag", "put", "--store-codec=dag-jose"];
+    let encrypted = keyed(&put, &jwe).text();
+    assert_eq!(encrypted, "bagcqcerakjv2mmdlbai3urym22bw5kaw7nqov73yaxf6xjnp7e56sclsrooa");
+    let shared = r#"{"kty":"oct","k":"J4pd5wDin6ro5A42bsUBK17GPTbsd-iiQXFUzB0lOD8"}"#;
+    let shared = home.file("shared.jwk", shared);
+    let within = keyed(&["dag", "jose", "decrypt", "--cid", &encrypted], &shared).text();
+    assert_eq!(within, "bafybeig6xv5nwphfmvcnektpnojts33jqcuam7bmye2pb54adnrtccjlsu");
+    assert_eq!(keyed(&["dag", "jose", "decrypt", &encrypted], &shared).stdout.len(), 36);
+    let refused = keyed(&["dag", "jose", "decrypt", &encrypted], &own);
+    assert!(refused.failure().contains("neither X25519 nor shared bytes"), "{refused:?}");
+    let refused = keyed(&["dag", "jose", "decrypt", &signed], &shared);
+    assert!(refused.failure().contains("is not encrypted"), "{refused:?}");
+}

@@ -7,10 +7,11 @@
 //! Invariants: nothing here gates a test; every file is under a temporary directory that goes
 //! away; all traffic stays on loopback.
 //! Not here: the measuring of processes (`measure.rs`), the two sides (`sides.rs`), the rows
-//! (`rows.rs` and, of single durable writes, of MFS, of large repositories and of CAR files,
-//! `durable.rs`, `mfs.rs`, `large.rs`, `car.rs`).
+//! (`rows.rs` and, of single durable writes, of MFS, of large repositories, of CAR files
+//! and of content, `durable.rs`, `mfs.rs`, `large.rs`, `car.rs`, `content.rs`).
 
 mod car;
+mod content;
 mod durable;
 mod http;
 mod large;

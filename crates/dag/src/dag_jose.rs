@@ -6,11 +6,20 @@
 //!
 //! Spec: <https://ipld.io/specs/codecs/dag-jose/spec/>, pinned in `spec/PINS.toml`.
 //! Invariant: only the fields of the two schemas, each of its kind.
-//! Not here: checking signatures, and decrypting.
+//! Not here: making encrypted objects.
+
+mod decrypt;
+mod error;
+mod jwk;
+mod sign;
 
 use crate::{CodecError, Node, dag_cbor, dag_json};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use cairn_block::Cid;
+pub use decrypt::{DecryptionKey, decrypt};
+pub use error::JoseError;
+pub use jwk::JWK_LEN_MAX;
+pub use sign::{Key, sign, verify};
 
 const CODEC: &str = "dag-jose";
 

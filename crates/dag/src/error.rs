@@ -1,5 +1,6 @@
 //! Why a DAG could not be read.
 
+use crate::selector::SelectorError;
 use cairn_block::{BlockError, Cid, codec};
 use thiserror::Error;
 
@@ -35,6 +36,14 @@ pub enum DagError {
         cid: Cid,
         /// The limit, in links from the root.
         limit: usize,
+    },
+    /// The selector of a walk grew over its limits.
+    #[error("block {cid}: {reason}")]
+    Selector {
+        /// Where.
+        cid: Cid,
+        /// Which limit.
+        reason: Box<SelectorError>,
     },
     /// More links are waiting to be followed than memory is set aside for.
     #[error("block {cid} brings the links still to follow over the limit of {limit}")]

@@ -23,6 +23,7 @@ mod links;
 mod node;
 mod path;
 pub mod pb;
+pub mod selector;
 mod walk;
 
 pub use car::{CarDecoder, CarError};
@@ -31,4 +32,5 @@ pub use error::DagError;
 pub use links::{is_leaf, links};
 pub use node::{INTEGER_MAX, INTEGER_MIN, NESTING_MAX, Node};
 pub use path::{IpfsPath, PathError, Root};
+pub use selector::Selector;
 pub use walk::{DEPTH_MAX, Visit, WalkOptions, walk};

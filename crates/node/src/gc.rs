@@ -11,7 +11,10 @@
 
 mod watch;
 
-use crate::{Node, NodeError, mfs::committed_root};
+use crate::{
+    Node, NodeError,
+    mfs::{Mfs, committed_root},
+};
 use cairn_block::{Block, BlockError, Cid, Multihash, codec};
 use cairn_dag::{is_leaf, links};
 use cairn_runtime::blocking;
@@ -72,18 +75,19 @@ impl Node {
     /// pinned DAG is not whole, and then nothing is removed; [`NodeError::Store`] and
     /// [`NodeError::Pin`] if the disk refuses.
     pub async fn gc(&self, removed: Option<mpsc::Sender<Cid>>) -> Result<Swept, NodeError> {
-        let repo = Arc::clone(self.shared_repo());
+        let mfs = Arc::clone(self.mfs());
         let stop = self.shutdown_requested();
-        blocking(move || collect(&repo, removed, stop)).await
+        blocking(move || collect(&mfs, removed, stop)).await
     }
 }
 
 /// See [`Node::gc`]. Blocking.
-fn collect(
-    repo: &Repo,
+pub(crate) fn collect(
+    mfs: &Mfs,
     removed: Option<mpsc::Sender<Cid>>,
     stop: CancellationToken,
 ) -> Result<Swept, NodeError> {
+    let repo = mfs.repo();
     let collection = repo.store().collect().ok_or(NodeError::Collecting)?;
     let mut report = Report { removed, gone: AtomicBool::new(false), stop };
     // Read after the collection began: a pin that comes later belongs to somebody with a lease.
@@ -102,6 +106,8 @@ fn collect(
         }
     }
     mark(repo, &collection, (roots, Gaps::Fail), &report)?;
+    // What is about to be linked into MFS is read before MFS itself, so it is in one of the two.
+    mark(repo, &collection, (mfs.links_under_way(), Gaps::Pass), &report)?;
     // Without it nothing can be said of what MFS keeps.
     if let Some(root) = committed_root(repo)? {
         mark(repo, &collection, (vec![root], Gaps::Pass), &report)?;

@@ -18,14 +18,15 @@
 //! next, all of a later one stays: what it took over was below the one before, and what was
 //! appended for it was appended after the collection began, or under a lease that was held then;
 //! had that been let go, its head or a later one was committed, and is what was marked.
-//! Only `cp` links to blocks of which neither is true: if a collection is under way when it is
-//! committed, what is here of them is asked to stay before the change is acknowledged.
+//! Only `cp` links to blocks of which neither is true: it says so before its first look, and until
+//! its head is committed (`link.rs`), so that a collection marks them, too.
 //! Not here: the form of directories and files (`cairn-unixfs`), how a surface shows them.
 
 mod change;
 mod error;
 mod file;
 mod folder;
+mod link;
 mod local;
 mod path;
 mod read;
@@ -60,6 +61,8 @@ pub(crate) struct Mfs {
     head: Mutex<Head>,
     /// Held by whoever commits the head.
     committing: Mutex<()>,
+    /// Roots of what is being linked in from outside, some of them more than once.
+    linking: Mutex<Vec<Cid>>,
 }
 
 /// The tree as it is now.
@@ -102,7 +105,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Mfs {
     pub(crate) fn new(repo: Arc<Repo>) -> Self {
         let (turn, head, committing) = <(Mutex<Folders>, Mutex<Head>, Mutex<()>)>::default();
-        Self { repo, turn, head, committing }
+        Self { repo, turn, head, committing, linking: Mutex::default() }
+    }
+
+    pub(crate) fn repo(&self) -> &Repo {
+        &self.repo
     }
 
     /// The root as it is now, and its version. Blocking.

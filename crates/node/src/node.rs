@@ -12,7 +12,7 @@ use crate::{
 use cairn_block::Cid;
 use cairn_dag::{DagError, IpfsPath, Visit, WalkOptions};
 use cairn_network::Network;
-use cairn_runtime::{Budget, Clock, RealVfs, Tasks, blocking};
+use cairn_runtime::{Budget, Clock, RealVfs, Tasks, Vfs, blocking};
 use cairn_store::{Pins, Repo, Store};
 use cairn_unixfs::Resolved;
 use futures::Stream;
@@ -66,11 +66,24 @@ impl Node {
     /// Kubo's, or a newer one. [`NodeError::Config`] names a key that cannot be understood.
     /// [`NodeError::Network`] if no address could be listened on.
     pub async fn open(options: OpenOptions) -> Result<Self, NodeError> {
+        let opening = cairn_store::OpenOptions::default().with_clock(Clock::system());
+        Self::open_on(Arc::new(RealVfs), options, opening).await
+    }
+
+    /// Opens a repository that lies in `vfs`, in other ways than the usual ones: for simulations.
+    ///
+    /// # Errors
+    ///
+    /// As [`Node::open`].
+    pub async fn open_on(
+        vfs: Arc<dyn Vfs>,
+        options: OpenOptions,
+        opening: cairn_store::OpenOptions,
+    ) -> Result<Self, NodeError> {
         let path = options.path.clone();
-        let clock = Clock::system();
-        let opening = cairn_store::OpenOptions::default().with_clock(clock.clone());
+        let clock = opening.clock.clone();
         let (repo, config) = blocking(move || {
-            let repo = Repo::open(Arc::new(RealVfs), &path, opening)?;
+            let repo = Repo::open(vfs, &path, opening)?;
             let repo = Arc::new(repo);
             let config = open_config(&repo)?;
             Ok::<_, NodeError>((repo, config))

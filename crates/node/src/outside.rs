@@ -61,8 +61,13 @@ impl Outside {
             NodeError::Repo(RepoError::Io { op: "find", path, source })
         };
         let named = std::path::absolute(repo).map_err(failed)?;
-        let root = fs::canonicalize(named.parent().unwrap_or(&named)).map_err(failed)?;
-        let repo = fs::canonicalize(&named).map_err(failed)?;
+        // A repository that is open is there, unless its disk is a simulated one.
+        let real = |path: &Path| match fs::canonicalize(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path.to_owned()),
+            found => found.map_err(failed),
+        };
+        let root = real(named.parent().unwrap_or(&named))?;
+        let repo = real(&named)?;
         let (runtime, waiting) = (Handle::current(), AtomicUsize::new(0));
         Ok(Self { root, repo, enabled, tasks, runtime, waiting })
     }

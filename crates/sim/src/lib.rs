@@ -2,7 +2,8 @@
 //!
 //! [`SimDisk`] is a disk in memory that loses power, fails at any call and rots. A [`Session`]
 //! works on it and compares every answer with a [`model`]. Around them are the trials:
-//! [`power_cuts`], [`second_cuts`], [`faults`], [`sequences`], [`corrupted_reads`].
+//! [`power_cuts`], [`second_cuts`], [`faults`], [`sequences`], [`corrupted_reads`]; and, of a whole
+//! node with a tree of files, [`mfs_cuts`].
 //!
 //! Invariants: never a dependency of anything but tests; every random choice comes from a seed
 //! that a failure names.
@@ -11,6 +12,7 @@
 mod cuts;
 mod disk;
 mod faults;
+mod mfs;
 pub mod model;
 mod promises;
 mod rot;
@@ -24,6 +26,7 @@ pub use disk::{
     Contents, DAMAGE_NAMES, Fault, FaultKind, PAGE_LEN, PowerCuts, SECTOR_LEN, SimDisk,
 };
 pub use faults::faults;
+pub use mfs::mfs_cuts;
 pub use promises::Since;
 pub use rot::corrupted_reads;
 pub use script::{Op, blocks, script};

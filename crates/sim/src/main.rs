@@ -9,13 +9,13 @@
 
 use anyhow::{Context as _, Result, bail};
 use cairn_runtime::Clock;
-use cairn_sim::{Tally, corrupted_reads, faults, power_cuts, second_cuts, sequences};
+use cairn_sim::{Tally, corrupted_reads, faults, mfs_cuts, power_cuts, second_cuts, sequences};
 use std::process::ExitCode;
 
 const USAGE: &str = "\
 Usage: cargo xtask reliability [--scale N] [--seed S] [ROW…]
 
-Rows: cuts second faults sequences rot (all, without any). A scale of 1 makes at least 100,000
+Rows: cuts second mfs faults sequences rot (all, without any). A scale of 1 makes at least 100,000
 images of power cuts and takes about half an hour on two cores.";
 
 /// Scripts whose every point loses power: about 2,500 images each.
@@ -23,6 +23,10 @@ const CUT_SCRIPTS: u64 = 42;
 
 /// Second power cuts.
 const SECOND_CUTS: u64 = 10_000;
+
+/// Scripts of changes of MFS whose every point loses power, and operations in each.
+const MFS_SCRIPTS: u64 = 20;
+const MFS_OP_COUNT: usize = 60;
 
 /// Scripts of 40 operations whose every call fails; one of 200 comes on top.
 const FAULT_SCRIPTS: u64 = 6;
@@ -73,7 +77,9 @@ impl Args {
             match arg.as_str() {
                 "--scale" => parsed.scale = number()?.max(1),
                 "--seed" => parsed.seed = number()?,
-                "cuts" | "second" | "faults" | "sequences" | "rot" => parsed.rows.push(arg.clone()),
+                "cuts" | "second" | "mfs" | "faults" | "sequences" | "rot" => {
+                    parsed.rows.push(arg.clone());
+                }
                 _ => bail!("{USAGE}"),
             }
         }
@@ -114,6 +120,10 @@ fn run(args: &Args) -> Result<u64> {
     })?;
     row("second", "second cut during recovery", 10 * scale, &|| {
         each_seed(seed, 10 * scale, |seed| second_cuts(seed, OP_COUNT, SECOND_CUTS / 10))
+    })?;
+    let scripts = MFS_SCRIPTS * scale;
+    row("mfs", "power cut after every I/O of 60 changes of MFS", scripts, &|| {
+        each_seed(seed, scripts, |seed| mfs_cuts(seed, MFS_OP_COUNT, 3))
     })?;
     let scripts = FAULT_SCRIPTS * scale;
     row("faults", "EIO, ENOSPC at every call, once and for ever", scripts, &|| {

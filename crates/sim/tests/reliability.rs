@@ -2,7 +2,7 @@
 //!
 //! Each test prints one line with its counts, past the runner's capture.
 
-use cairn_sim::{Tally, corrupted_reads, faults, power_cuts, second_cuts, sequences};
+use cairn_sim::{Tally, corrupted_reads, faults, mfs_cuts, power_cuts, second_cuts, sequences};
 use std::io::{self, Write as _};
 
 /// The seed of a usual run; a long one takes others.
@@ -33,6 +33,19 @@ fn nothing_acknowledged_is_lost_when_the_power_goes() {
 fn nothing_acknowledged_is_lost_when_the_power_goes_twice() {
     let tally = second_cuts(SEED, 200, 500).unwrap();
     report("second power cut during recovery", &tally, 500);
+}
+
+#[test]
+fn what_a_flush_of_mfs_acknowledged_is_there_when_the_power_went() {
+    let tally = mfs_cuts(SEED, 80, 3).unwrap();
+    report("power cut after every I/O of 80 changes of MFS, 3 damages each", &tally, 1000);
+    for label in ["write pack", "sync pack", "write meta"] {
+        assert!(tally.kinds.contains_key(label), "never cut after {label}");
+    }
+    for kind in ["mkdir", "write", "move", "copy", "remove", "flush", "collect", "kill", "restart"]
+    {
+        assert!(tally.kinds.contains_key(&format!("change: {kind}")), "no {kind}");
+    }
 }
 
 #[test]

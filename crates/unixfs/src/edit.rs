@@ -10,6 +10,7 @@ mod file;
 mod shard;
 mod tally;
 
+pub(crate) use file::is_leaf;
 pub use file::{FileEditor, Written, leaves_of};
 
 use crate::{

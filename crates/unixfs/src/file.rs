@@ -45,11 +45,18 @@ impl FileBuilder {
         Self { options: *options, metadata: *metadata, unfinished }
     }
 
-    /// Goes on with a file of the balanced layout: `levels` tells, for each level from the root
-    /// down, what stands before the next leaf in the node on the way to it.
-    pub(crate) fn resumed(options: &Options, metadata: &Metadata, levels: Vec<Vec<Child>>) -> Self {
-        let unfinished = Unfinished::Balanced(Balanced::resumed(levels));
-        Self { options: *options, metadata: *metadata, unfinished }
+    /// Goes on with a file: `levels` tells, for each level from the root down, what stands before
+    /// the next leaf in the node on the way to it. `None` if the layout would not have come there.
+    pub(crate) fn resumed(
+        options: &Options,
+        metadata: &Metadata,
+        levels: Vec<Vec<Child>>,
+    ) -> Option<Self> {
+        let unfinished = match options.layout {
+            Layout::Balanced => Unfinished::Balanced(Balanced::resumed(levels)),
+            Layout::Trickle => Unfinished::Trickle(Trickle::resumed(levels, options.max_links)?),
+        };
+        Some(Self { options: *options, metadata: *metadata, unfinished })
     }
 
     /// The only leaf, or none, if the root would be no node.

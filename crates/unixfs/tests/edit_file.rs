@@ -7,7 +7,7 @@ use bytes::Bytes;
 use cairn_block::{Block, BlockStore as _, BlockStoreExt as _, MemoryStore, codec};
 use cairn_chunk::{ChunkSpec, Cutter};
 use cairn_dag::dag_pb;
-use cairn_testkit::{SlowStore, block_on};
+use cairn_testkit::{Random, SlowStore, block_on};
 use cairn_unixfs::{
     Child, Data, Entry, FileBuilder, FileEditor, Layout, Metadata, Mtime, Options, Written,
     leaf_with_metadata, leaves_of, read,
@@ -291,6 +291,38 @@ fn a_long_file_grows_along_its_edge_and_holes_cost_nothing() {
     let editor = FileEditor::new(&slow, &options, &chunker(262_144));
     let beyond = block_on(editor.write(Some(&block), (u64::MAX, &written), &metadata));
     assert!(beyond.unwrap_err().to_string().contains("too long"));
+}
+
+/// In the trickle layout, too, only the right edge is read, wherever in its growth the file is, and
+/// the file that comes out is the one that is built at once.
+#[test]
+fn a_trickle_file_grows_along_its_edge() {
+    let store = MemoryStore::default();
+    let options = Options { layout: Layout::Trickle, max_links: 3, ..Options::v1() };
+    let whole = Random::new(31).bytes(4010 * 8);
+    for count in (1..4000).step_by(37) {
+        let data = &whole[..count * 8];
+        let file = built(&store, data, (8, &Metadata::default()), &options);
+        let block = root(&store, &file);
+        let slow = SlowStore::new(&store, 1);
+        let editor = FileEditor::new(&slow, &options, &chunker(8));
+        let written = Written::Bytes(whole.slice(count * 8..count * 8 + 80));
+        let place = (file.data_len, &written);
+        let longer = block_on(editor.write(Some(&block), place, &Metadata::default())).unwrap();
+        let grown = &whole[..count * 8 + 80];
+        let at_once = built(&store, grown, (8, &Metadata::default()), &options);
+        assert_eq!(longer.cid, at_once.cid, "{count}");
+        // The root is in hand, and no leaf is read.
+        assert!(slow.blocks() <= 12, "{} blocks read of {count} leaves", slow.blocks());
+        // So does one that is cut off.
+        let slow = SlowStore::new(&store, 1);
+        let editor = FileEditor::new(&slow, &options, &chunker(8));
+        let len = (count as u64).div_ceil(2) * 8;
+        let shorter = block_on(editor.set_len(&block, len, &Metadata::default())).unwrap();
+        let cut = built(&store, &whole[..len as usize], (8, &Metadata::default()), &options);
+        assert_eq!(shorter.cid, cut.cid, "{count}");
+        assert!(slow.blocks() <= 12, "{} blocks read of {count} leaves", slow.blocks());
+    }
 }
 
 #[test]

@@ -108,6 +108,34 @@ fn only_what_the_range_needs_is_fetched() {
     }
 }
 
+/// A range reads the blocks that have a byte of it and the nodes above them, and no other: the path
+/// and at most two leaves, if the range is no longer than a leaf and within one node's leaves.
+#[test]
+fn a_short_range_of_a_deep_file_reads_its_path_and_two_leaves() {
+    const LEAF_LEN: u64 = 512;
+    const FAN_OUT: u64 = 5;
+    let data = Random::new(7).bytes(1_000_000);
+    let options = Options { max_links: FAN_OUT as usize, ..Options::v1() };
+    let built = build(&data, LEAF_LEN as usize, &options);
+    // 1,954 leaves below five levels of nodes, the root among them, which is in hand.
+    let spans: Vec<u64> = (0..5).map(|level| LEAF_LEN * FAN_OUT.pow(level)).collect();
+    let mut random = Random::new(8);
+    let mut single_paths = 0;
+    for _ in 0..1000 {
+        let at = u64::from_le_bytes(random.bytes(8)[..].try_into().unwrap()) % (1_000_000 - 400);
+        let slow = SlowStore::new(&built.store, 0);
+        let bytes = gather(read(slow.clone(), &built.root, at..at + 400)).unwrap();
+        assert_eq!(bytes, data[at as usize..at as usize + 400]);
+        let needed = |span: &u64| ((at + 399) / span - at / span + 1) as usize;
+        assert_eq!(slow.blocks(), spans.iter().map(needed).sum::<usize>(), "{at}");
+        if spans[1..].iter().all(|span| needed(span) == 1) {
+            single_paths += 1;
+            assert!(slow.blocks() <= spans.len() - 1 + 2, "{at}");
+        }
+    }
+    assert!(single_paths > 500, "{single_paths} of the places are within one node's leaves");
+}
+
 #[test]
 fn a_slow_store_is_asked_far_ahead() {
     let data = Random::new(3).bytes(400 * 4096);

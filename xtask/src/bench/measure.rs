@@ -121,6 +121,13 @@ pub(crate) fn rss_mib(pid: u32) -> Option<f64> {
     status_mib(pid, "VmRSS:")
 }
 
+/// Bytes that a running process has read by calls so far, of files and of sockets.
+pub(crate) fn read_len(pid: u32) -> Result<f64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/io"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("rchar:"));
+    Ok(line.context("io has no rchar")?.trim().parse()?)
+}
+
 fn status_mib(pid: u32, key: &str) -> Option<f64> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = text.lines().find(|line| line.starts_with(key))?;

@@ -4,7 +4,7 @@
 //! sync before they acknowledge. Not here: how a cost is measured (`measure.rs`).
 
 use super::{
-    Bench, car, durable, large,
+    Bench, car, content, durable, large,
     measure::{self, Cost, Series},
     mfs,
     sides::{Cairn, Kubo},
@@ -68,6 +68,8 @@ pub(crate) const ALL: &[(&str, Measure)] = &[
     ("index", large::index),
     ("car", car::import),
     ("car-export", car::export),
+    ("range", content::ranges),
+    ("alike", content::alike),
 ];
 
 /// Costs of both sides, run by run.

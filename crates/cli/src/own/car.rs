@@ -12,6 +12,7 @@ use crate::{
 };
 use cairn_block::Cid;
 use cairn_car::{ArchiveError, CreateOptions, Selection, Split, Stop, Target};
+use cairn_dag::Selector;
 use cairn_node::{AddOptions, config::byte_len_of, local_entries};
 use cairn_rpc::{CidText, Request};
 use cairn_runtime::blocking;
@@ -158,7 +159,14 @@ impl Car {
             Some(text) => cid_of(text)?,
             None => only_root(&path)?,
         };
-        let count = cairn_car::dag(&path, &root, &target).await?;
+        let selector = match self.request.text("selector") {
+            Some(text) => {
+                let selector = Selector::parse(text.as_bytes());
+                Some(selector.map_err(|error| Failure::Usage(error.to_string()))?)
+            }
+            None => None,
+        };
+        let count = cairn_car::dag(&path, &root, selector, &target).await?;
         tell(format_args!("{count} blocks"));
         Ok(())
     }

@@ -13,6 +13,13 @@ fn text<'a>(row: &'a Node, name: &str) -> &'a str {
     }
 }
 
+/// A block of the fixtures, by its name.
+pub(super) fn fixture(name: &str) -> Vec<u8> {
+    let Ok(Node::List(rows)) = dag_json::decode(VECTORS.as_bytes()) else { panic!("no list") };
+    let row = rows.iter().find(|row| text(row, "name") == name).unwrap();
+    encode(row.get("dag-json").unwrap()).unwrap()
+}
+
 /// dag-jose spec, "Encoded JOSE" and "Decoded JOSE".
 #[test]
 fn fixtures_decode_and_encode_to_the_byte() {

@@ -8,6 +8,7 @@ use super::collect;
 use crate::{
     Node, NodeError,
     config::{GcSettings, Settings},
+    mfs::Mfs,
 };
 use cairn_runtime::{Clock, blocking};
 use cairn_store::{Repo, Swept};
@@ -25,6 +26,7 @@ const LOOK_PERIOD: Duration = Duration::from_mins(1);
 /// What the watch remembers.
 struct Watch {
     repo: Arc<Repo>,
+    mfs: Arc<Mfs>,
     settings: GcSettings,
     clock: Clock,
     stop: CancellationToken,
@@ -49,6 +51,7 @@ impl Node {
         let clock = self.clock().clone();
         let watch = Watch {
             repo: Arc::clone(self.shared_repo()),
+            mfs: Arc::clone(self.mfs()),
             settings,
             sized: clock.monotonic(),
             freed: None,
@@ -96,8 +99,8 @@ impl Watch {
 
     async fn collect(&mut self, reason: &str) {
         info!(reason, "collecting garbage");
-        let (repo, stop) = (Arc::clone(&self.repo), self.stop.clone());
-        match blocking(move || collect(&repo, None, stop)).await {
+        let (mfs, stop) = (Arc::clone(&self.mfs), self.stop.clone());
+        match blocking(move || collect(&mfs, None, stop)).await {
             Ok(Swept { block_count, freed_len, copied_len, .. }) => {
                 let freed_len = freed_len.saturating_sub(copied_len);
                 info!(block_count, freed_len, "collected garbage");

@@ -5,6 +5,7 @@
 use super::{
     MfsError, MfsPath,
     file::describe,
+    link::Linking,
     tree::{Parents, Tree, child_of, is_directory},
 };
 use crate::{Blocks, Fetch, Node, NodeError};
@@ -128,27 +129,28 @@ impl Node {
         to: MfsPath,
         options: MfsCopy,
     ) -> Result<(), NodeError> {
-        let root = block.clone();
-        self.mfs_put(Source::Block(block), to, options).await?;
-        // See the invariants of `mfs.rs`.
-        if self.store().is_collecting() {
-            self.mfs_keep(&root).await;
-        }
-        Ok(())
+        self.mfs_put(Source::Block(block), to, options).await
     }
 
     async fn mfs_put(&self, from: Source, to: MfsPath, options: MfsCopy) -> Result<(), NodeError> {
         let MfsCopy { force, parents, flush, fetch } = options;
         let terms = self.mfs_terms(flush)?;
         let lease = Arc::new(self.store().lease());
+        let mut linking = None;
         if let Source::Block(block) = &from {
+            linking = Some(Linking::begin(self.mfs(), block.cid()));
             let (store, block) = (self.store().clone(), block.clone());
             blocking(move || store.append(&[block])).await?;
         }
-        if !flush && let Source::Block(block) = &from {
+        // What nobody flushes stays for as long as the lease of the head.
+        if (!flush || self.store().is_collecting())
+            && let Source::Block(block) = &from
+        {
             self.mfs_keep(block).await;
         }
         self.mfs_change((terms, fetch), lease, move |tree| {
+            // It lives as long as this may run, also when nobody waits any more.
+            let _ = &linking;
             let child = match &from {
                 Source::Path(path) => {
                     child_of(&tree.find(path.segments())?.ok_or(MfsError::Missing)?)?

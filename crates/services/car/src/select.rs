@@ -4,9 +4,14 @@
 
 use crate::{ArchiveError, CarStore, Output, Source, Target};
 use cairn_block::{Block, Cid};
-use cairn_dag::{WalkOptions, car::Section, walk};
+use cairn_dag::{
+    DagError, Selector, Visit, WalkOptions,
+    car::Section,
+    selector::{SelectOptions, select},
+    walk,
+};
 use futures::StreamExt as _;
-use std::{collections::HashSet, path::Path, pin::pin};
+use std::{collections::HashSet, future::ready, path::Path};
 
 /// Calls `each` with every section, in order.
 ///
@@ -87,28 +92,40 @@ pub fn filter(path: &Path, selection: &Selection, target: &Target) -> Result<u64
     Ok(count)
 }
 
-/// Writes the DAG below `root` to a file, parents before children; returns how many blocks it has.
+/// Writes the DAG below `root` to a file, or what the selector walks over of it, parents before
+/// children; returns how many blocks it has.
 ///
 /// # Errors
 ///
 /// [`ArchiveError::Dag`] for a block that is not in the file; then nothing is written.
-pub async fn dag(path: &Path, root: &Cid, target: &Target) -> Result<u64, ArchiveError> {
+pub async fn dag(
+    path: &Path,
+    root: &Cid,
+    selector: Option<Selector>,
+    target: &Target,
+) -> Result<u64, ArchiveError> {
     let store = CarStore::open(path)?;
     if !store.has_block(root) {
         return Err(ArchiveError::NotFound { path: path.to_owned(), cid: root.clone() });
     }
     let mut out = Output::create_car(target, std::slice::from_ref(root))?;
-    let mut visits = pin!(walk(&store, std::slice::from_ref(root), WalkOptions::default()));
+    let mut blocks = if let Some(selector) = selector {
+        select(&store, root, selector, SelectOptions::default()).boxed()
+    } else {
+        let visits = walk(&store, std::slice::from_ref(root), WalkOptions::default());
+        let block = |visit: Result<Visit, DagError>| visit.map(|visit| visit.block).transpose();
+        visits.filter_map(move |visit| ready(block(visit))).boxed()
+    };
     let mut count = 0;
-    while let Some(visit) = visits.next().await {
-        let visit = visit.map_err(|source| ArchiveError::Dag { path: path.to_owned(), source })?;
-        let Some(block) = visit.block else { continue };
+    while let Some(block) = blocks.next().await {
+        let block = block.map_err(|source| ArchiveError::Dag { path: path.to_owned(), source })?;
         // An inlined block stands in its CID already.
         if block.cid().inlined().is_none() {
             out.write_block(block.cid(), block.data())?;
             count += 1;
         }
     }
+    drop(blocks);
     out.finish()?;
     Ok(count)
 }

@@ -20,6 +20,7 @@ use crate::{
 use bytes::Bytes;
 use cairn_block::{BLOCK_LEN_MAX, Block, BlockStore, BlockStoreExt as _, codec};
 use cairn_chunk::{ChunkSpec, Cutter};
+pub(crate) use part::is_leaf;
 use part::{Part, open_part};
 
 /// New blocks that are kept before they go into the store.

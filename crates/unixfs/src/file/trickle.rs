@@ -11,7 +11,7 @@
 //! Not here: what a node looks like (`file.rs`).
 
 use super::Nodes;
-use crate::{Child, Metadata, UnixfsError};
+use crate::{Child, Metadata, UnixfsError, edit::is_leaf};
 
 /// Subtrees of each depth. Source: Kubo's `depthRepeat`.
 const REPEAT_COUNT: usize = 4;
@@ -47,6 +47,33 @@ impl Frame {
 impl Trickle {
     pub(super) fn new() -> Self {
         Self { path: vec![Frame::new(None)] }
+    }
+
+    /// With nodes that were begun elsewhere, the root's first: what stands in each before the one
+    /// below it, and in the last one before the leaf that is pushed next. `None` if this layout
+    /// would not have begun them so.
+    pub(super) fn resumed(levels: Vec<Vec<Child>>, max_links: usize) -> Option<Self> {
+        let mut path: Vec<Frame> = Vec::with_capacity(levels.len());
+        let last = levels.len().checked_sub(1)?;
+        for (level, children) in levels.into_iter().enumerate() {
+            let depth_max = match path.last() {
+                None => None,
+                Some(above) => Some(above.next_depth()?),
+            };
+            let leaf_count = children.iter().take_while(|child| is_leaf(child)).count();
+            let has_subtrees = leaf_count < children.len();
+            let fits = if level == last {
+                // The next leaf stands among leaves.
+                !has_subtrees && leaf_count < max_links
+            } else {
+                leaf_count == max_links && !children[leaf_count..].iter().any(is_leaf)
+            };
+            if !fits {
+                return None;
+            }
+            path.push(Frame { children, leaf_count, depth_max });
+        }
+        Some(Self { path })
     }
 
     pub(super) fn push(&mut self, leaf: Child, nodes: &mut Nodes<'_>) -> Result<(), UnixfsError> {

@@ -77,7 +77,7 @@ pub(super) const GET_DAG: Command = Command {
         REAL_FILE,
         Argument::text("root", "The DAG to write (default: the only root)").optional(),
     ],
-    options: &[OUTPUT],
+    options: &[OUTPUT, Opt::text("selector", "Which way to walk, as an IPLD selector (dag-json)")],
     ..BASE
 };
 

@@ -3,6 +3,7 @@
 pub(super) mod export;
 pub(super) mod get;
 pub(super) mod import;
+pub(super) mod jose;
 pub(super) mod put;
 pub(super) mod resolve;
 pub(super) mod stat;

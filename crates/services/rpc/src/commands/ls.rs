@@ -1,5 +1,9 @@
 //! `ls`: what is in a directory.
+//!
+//! Without `--stream` the answer is one object with sorted entries: they are gathered first, and
+//! the object is then written piece by piece, so that it is never whole in memory.
 
+mod gathered;
 pub(super) mod mode;
 
 use crate::{
@@ -7,16 +11,19 @@ use crate::{
     command::{Argument, Command, Opt},
     text::{CidText, Render, Text, columns, escape},
 };
-use cairn_block::{Block, BlockStore as _, codec};
+use cairn_block::{Block, BlockStore as _, Cid, codec};
 use cairn_node::Blocks;
 use cairn_unixfs::{DirEntry, Entry, EntryKind};
 use futures::{Stream, StreamExt as _};
+use gathered::Gathered;
 use mode::{DIRECTORY, SYMLINK};
 use serde::{Deserialize, Serialize};
 use std::pin::pin;
 
 /// Entries whose roots are read together.
 const BATCH_COUNT: usize = 64;
+/// Bytes of the answer that go out together.
+const PART_LEN: usize = 256 * 1024;
 /// Most entries of an answer that is not streamed.
 pub(super) const ENTRIES_MAX: usize = 4 * 1024 * 1024;
 
@@ -91,32 +98,62 @@ async fn run(call: Call) -> Result<(), RpcError> {
     let stream = call.request.flag("stream");
     let look = call.request.flag("resolve-type") || call.request.flag("size");
     let mut objects = Vec::new();
-    let mut count = 0;
     for argument in call.request.arguments() {
         let resolved = call.resolve(argument).await?;
         let blocks = call.blocks()?;
         let mut batches = pin!(entries(blocks.clone(), &resolved.block)?.ready_chunks(BATCH_COUNT));
-        let mut links = Vec::new();
+        let before: usize = objects.iter().map(|(_, links): &(_, Gathered)| links.len()).sum();
+        let mut links = Gathered::default();
         while let Some(batch) = batches.next().await {
             let batch: Result<Vec<DirEntry>, RpcError> = batch.into_iter().collect();
-            for link in describe(&blocks, batch?, look, cids).await? {
+            for (cid, link) in describe(&blocks, batch?, look, cids).await? {
                 if stream {
                     let object = Object { hash: argument.clone(), links: vec![link] };
                     call.out.event(&Answer { objects: vec![object] }).await?;
                     continue;
                 }
-                count += 1;
-                if count > ENTRIES_MAX {
+                if before + links.len() == ENTRIES_MAX {
                     let text = format!("over {ENTRIES_MAX} entries: use --stream");
                     return Err(RpcError::failed(text).about(argument));
                 }
-                links.push(link);
+                links.push(&cid, &link);
             }
         }
-        links.sort_by(|a, b| a.name.cmp(&b.name));
-        objects.push(Object { hash: argument.clone(), links });
+        links.sort();
+        objects.push((argument, links));
     }
-    if stream { Ok(()) } else { call.out.once(&Answer { objects }).await }
+    if stream { Ok(()) } else { write(&call, &objects, cids).await }
+}
+
+/// Writes an [`Answer`] in pieces.
+async fn write(
+    call: &Call,
+    objects: &[(&String, Gathered)],
+    cids: CidText,
+) -> Result<(), RpcError> {
+    let (mut json, mut is_long) = (b"{\"Objects\":[".to_vec(), false);
+    for (index, (hash, gathered)) in objects.iter().enumerate() {
+        json.extend_from_slice(if index == 0 { b"{\"Hash\":" } else { b",{\"Hash\":" });
+        serde_json::to_writer(&mut json, hash)?;
+        json.extend_from_slice(b",\"Links\":[");
+        for (index, link) in gathered.links(cids).enumerate() {
+            if index > 0 {
+                json.push(b',');
+            }
+            serde_json::to_writer(&mut json, &link)?;
+            if json.len() >= PART_LEN {
+                call.out.part(std::mem::take(&mut json)).await?;
+                is_long = true;
+            }
+        }
+        json.extend_from_slice(b"]}");
+    }
+    json.extend_from_slice(b"]}");
+    if is_long {
+        json.push(b'\n');
+        return call.out.part(json).await;
+    }
+    call.out.once_json(json).await
 }
 
 /// The entries of a directory, or the links of whatever else it is.
@@ -150,7 +187,7 @@ async fn describe(
     batch: Vec<DirEntry>,
     look: bool,
     cids: CidText,
-) -> Result<Vec<Link>, RpcError> {
+) -> Result<Vec<(Cid, Link)>, RpcError> {
     let is_open = |entry: &&DirEntry| look && entry.cid.codec() != codec::RAW;
     let wanted: Vec<_> = batch.iter().filter(is_open).map(|entry| entry.cid.clone()).collect();
     let mut roots = blocks.get_many(&wanted).await.into_iter();
@@ -173,7 +210,7 @@ async fn describe(
             let block = roots.next().unwrap_or(Ok(None))?.ok_or_else(missing)?;
             inspect(&mut link, &block);
         }
-        links.push(link);
+        links.push((entry.cid, link));
     }
     Ok(links)
 }

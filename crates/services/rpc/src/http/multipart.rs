@@ -12,8 +12,11 @@
 use std::io::{self, BufRead as _, Read};
 use thiserror::Error;
 
-/// Bytes read ahead of the parts.
+/// Most bytes read ahead of the parts.
 pub(super) const BUFFER_LEN: usize = 256 * 1024;
+/// Bytes read ahead at first: a small file with its headers. Clearing more costs more than reading
+/// that.
+pub(super) const BUFFER_LEN_FIRST: usize = 16 * 1024;
 /// Longest headers of one part, in bytes: a path of 4096 bytes, all percent-encoded, fits.
 pub(super) const PART_HEAD_LEN_MAX: usize = 32 * 1024;
 /// Most parts in one body.
@@ -102,7 +105,8 @@ enum State {
 #[derive(Debug)]
 pub(super) struct Multipart<R> {
     source: R,
-    buffer: Box<[u8]>,
+    /// As long as the longest read so far asks for.
+    buffer: Vec<u8>,
     start: usize,
     end: usize,
     /// `\r\n--` and the boundary.
@@ -123,7 +127,7 @@ impl<R: Read> Multipart<R> {
         }
         let mut delimiter = b"\r\n--".to_vec();
         delimiter.extend_from_slice(boundary.as_bytes());
-        let mut buffer = vec![0; BUFFER_LEN].into_boxed_slice();
+        let mut buffer = vec![0; BUFFER_LEN_FIRST];
         // The first boundary may stand at the very start: as if a line had ended before it.
         buffer[..2].copy_from_slice(b"\r\n");
         Ok(Self { source, buffer, start: 0, end: 2, delimiter, state: State::Content, parts: 0 })
@@ -221,10 +225,14 @@ impl<R: Read> Multipart<R> {
 
     /// Reads more of the source; `false` at its end.
     fn fill(&mut self) -> Result<bool, MultipartError> {
+        let was_full = self.end == self.buffer.len();
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
             self.end -= self.start;
             self.start = 0;
+        }
+        if was_full && self.buffer.len() < BUFFER_LEN {
+            self.buffer.resize(BUFFER_LEN.min(4 * self.buffer.len()), 0);
         }
         loop {
             match self.source.read(&mut self.buffer[self.end..]) {

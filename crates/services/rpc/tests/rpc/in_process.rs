@@ -57,6 +57,34 @@ async fn reads_back_what_was_added() {
     assert_eq!(resolved.text.out, format!("/ipfs/{A}\n"));
 }
 
+/// A listing that is too long for one piece is the same value: all directories, sorted, with what
+/// the streamed one tells of each entry.
+#[tokio::test]
+async fn long_listings_come_in_pieces_and_are_one_value() {
+    let fixture = Fixture::new().await;
+    let little = fixture.add_tree().await;
+    let file = |number: u32| {
+        AddEntry::file(format!("d/{number}"), std::io::Cursor::new(number.to_string()))
+    };
+    let files = (0..5000).map(file).collect();
+    let told = fixture.call_with("add", "quieter=true", Some(entries(files))).await.unwrap();
+    let large = told.text.out.trim();
+    let whole = fixture.call("ls", &format!("{little} {large}")).await.unwrap();
+    let streamed = fixture.call("ls", &format!("{little} {large} stream=true")).await.unwrap();
+    assert_eq!((whole.values.len(), streamed.values.len()), (1, 5003));
+    let objects = whole.values[0]["Objects"].as_array().unwrap();
+    assert_eq!(objects.len(), 2);
+    for object in objects {
+        let mut expected: Vec<_> = streamed.values.iter().map(|told| &told["Objects"][0]).collect();
+        expected.retain(|told| told["Hash"] == object["Hash"]);
+        let mut expected: Vec<_> = expected.iter().map(|told| &told["Links"][0]).collect();
+        expected.sort_by_key(|link| link["Name"].as_str());
+        let links: Vec<_> = object["Links"].as_array().unwrap().iter().collect();
+        assert_eq!(links, expected);
+    }
+    assert_eq!(whole.text.out.lines().count(), 5003 + 3, "with a title each, and a line between");
+}
+
 #[tokio::test]
 async fn packs_directories() {
     let fixture = Fixture::new().await;

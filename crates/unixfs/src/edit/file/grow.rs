@@ -1,9 +1,8 @@
 //! Goes on behind the end of a file, or cuts it off: what stays is a part of it from its start.
 //!
 //! Of what stays only the nodes on the way to its last leaf are read: they tell what the builder
-//! of the balanced layout had in hand when that leaf came, and it goes on from there. In the
-//! trickle layout, and where a file has another shape, all of its nodes are read and its leaves
-//! joined anew.
+//! had in hand when that leaf came, and it goes on from there. Where they do not look like the
+//! layout's, all nodes are read and the leaves joined anew.
 //! Invariants: no leaf is read but the last one that stays, if it is cut, joined with what
 //! follows, or says what only a root says; zeros are a few nodes, linked often.
 //! Not here: bytes that are replaced (`overwrite.rs`).
@@ -29,11 +28,11 @@ struct Kept {
 }
 
 /// The way to the last leaf that stays.
-enum Way {
+struct Way {
     /// For each level from the root down, what stands before it.
-    Levels(Vec<Vec<Child>>),
-    /// The file has another shape than the balanced layout gives.
-    Odd,
+    levels: Vec<Vec<Child>>,
+    /// Whether leaves and nodes stand beside each other.
+    is_mixed: bool,
 }
 
 impl<S: BlockStore> FileEditor<'_, S> {
@@ -158,12 +157,11 @@ impl<S: BlockStore> FileEditor<'_, S> {
             let builder = FileBuilder::with_metadata(&self.options, metadata);
             return Ok(Kept { builder, last, len: keep, bytes: Some(bytes) });
         }
-        if self.is_balanced() {
-            let (way, last, len) = self.way_to(root, keep).await?;
-            if let Way::Levels(levels) = way {
-                let builder = FileBuilder::resumed(&self.options, metadata, levels);
-                return Ok(Kept { builder, last, len, bytes: None });
-            }
+        let (way, last, len) = self.way_to(root, keep).await?;
+        if !(self.is_balanced() && way.is_mixed)
+            && let Some(builder) = FileBuilder::resumed(&self.options, metadata, way.levels)
+        {
+            return Ok(Kept { builder, last, len, bytes: None });
         }
         let mut builder = FileBuilder::with_metadata(&self.options, metadata);
         let (last, len) = self.push_leaves(&mut builder, root, keep).await?;
@@ -178,13 +176,12 @@ impl<S: BlockStore> FileEditor<'_, S> {
         mut keep: u64,
     ) -> Result<(Way, Child, u64), UnixfsError> {
         let (mut block, mut expected) = (root.clone(), None);
-        let mut levels = Vec::new();
-        let mut way = Child::leaf(root.cid().clone(), 0, 0);
-        let mut is_odd = false;
+        let mut way = Way { levels: Vec::new(), is_mixed: false };
+        let mut this = Child::leaf(root.cid().clone(), 0, 0);
         for _ in 0..=FILE_DEPTH_MAX {
             let mut before = match open_part(&block, expected)? {
                 Part::Node { data, node } => children(&data, &node),
-                Part::Leaf(_) => return Ok((way_of(levels, is_odd), way, keep)),
+                Part::Leaf(_) => return Ok((way, this, keep)),
             };
             let mut at = 0;
             while before.get(at).is_some_and(|child| child.data_len < keep) {
@@ -195,13 +192,13 @@ impl<S: BlockStore> FileEditor<'_, S> {
             let Some(last) = before.pop() else {
                 return Err(UnixfsError::malformed(block.cid(), "a node without parts"));
             };
-            is_odd |= before.iter().any(|child| is_leaf(child) != is_leaf(&last));
-            levels.push(before);
+            way.is_mixed |= before.iter().any(|child| is_leaf(child) != is_leaf(&last));
+            way.levels.push(before);
             if is_leaf(&last) {
-                return Ok((way_of(levels, is_odd), last, keep));
+                return Ok((way, last, keep));
             }
             block = self.store.require(&last.cid).await?;
-            (expected, way) = (Some(last.data_len), last);
+            (expected, this) = (Some(last.data_len), last);
         }
         Err(too_deep(root.cid()))
     }
@@ -242,10 +239,6 @@ impl<S: BlockStore> FileEditor<'_, S> {
         }
         Err(UnixfsError::malformed(root.cid(), "a file shorter than it says"))
     }
-}
-
-fn way_of(levels: Vec<Vec<Child>>, is_odd: bool) -> Way {
-    if is_odd { Way::Odd } else { Way::Levels(levels) }
 }
 
 /// What a node links to, and whether that are leaves; nothing for a leaf.

@@ -86,7 +86,7 @@ pub(super) fn children(data: &Data, node: &PbNode) -> Vec<Child> {
 }
 
 /// Whether a link leads to a leaf, as far as it tells.
-pub(super) fn is_leaf(child: &Child) -> bool {
+pub(crate) fn is_leaf(child: &Child) -> bool {
     let more = child.total_len.checked_sub(child.data_len);
     child.cid.codec() == codec::RAW || more.is_some_and(|more| more <= WRAPPER_LEN_MAX)
 }
