@@ -109,6 +109,28 @@ fn kubo_finds_what_we_announce_and_we_what_it_announces() {
 }
 
 #[test]
+fn what_is_added_is_announced_by_itself_and_again_in_rounds() {
+    let nodes = network(3);
+    let home = &nodes[1].home;
+    let cid = home.add(&home.file("a", tree::Random::new(44).bytes(1000)));
+    until("a new root is announced", || {
+        nodes[2].home.run(["routing", "findprovs", &cid]).text() == nodes[1].id()
+    });
+    let stat = nodes[1].daemon.rpc("provide/stat");
+    assert_eq!((&stat["RootsAnnounced"], &stat["Strategy"]), (&json!(1), &json!("all")), "{stat}");
+    // A block that is no root has to wait for a round.
+    let block = home.run_with(["block", "put"], b"no root".to_vec()).text();
+    home.run(["routing", "reprovide"]).text();
+    assert_eq!(nodes[2].home.run(["routing", "findprovs", &block]).text(), nodes[1].id());
+    assert_eq!(home.run(["provide", "clear"]).text(), "removed 0 items from provide queue");
+    until("the first round ends", || nodes[1].daemon.rpc("provide/stat")["Rounds"] != json!(0));
+    let text = home.run(["provide", "stat"]).text();
+    assert!(text.contains("interval:         22h0m0s"), "{text}");
+    home.run(["config", "--bool", "Provide.Enabled", "false"]).text();
+    assert_eq!(home.run(["config", "Provide.Strategy", "entities"]).code, Some(1));
+}
+
+#[test]
 fn a_record_of_a_name_is_stored_and_found_and_a_forged_one_is_refused() {
     let nodes = network(3);
     let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("../spec/vectors/ipns");

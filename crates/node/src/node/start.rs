@@ -6,11 +6,13 @@ use crate::{
     Config, NodeError, bootstrap,
     config::{Addresses, Settings, Transports},
     identity::Identity,
+    mfs::Mfs,
+    provide::Provider,
 };
 use cairn_network::{Multiaddr, Network, NetworkConfig, PeerId};
-use cairn_runtime::{Tasks, open_files_max};
+use cairn_runtime::{Clock, Tasks, open_files_max};
 use cairn_store::Repo;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tokio::time::sleep;
 use tracing::debug;
 
@@ -44,6 +46,24 @@ pub(super) async fn network(
         tasks.spawn("peering", keep_connected(network.clone(), id, addrs));
     }
     Ok(network)
+}
+
+/// Starts announcing, if there is anybody to tell and the config wants it.
+pub(super) fn provider(
+    config: &Config,
+    kept: (Arc<Repo>, Arc<Mfs>),
+    network: Option<&Network>,
+    tasks: &Tasks,
+) -> Result<Option<Arc<Provider>>, NodeError> {
+    let settings = config.read(Settings::provide)?;
+    let Some(network) = network.filter(|network| network.routing().is_on() && settings.enabled)
+    else {
+        return Ok(None);
+    };
+    let provider = Arc::new(Provider::new(kept, network, settings, Clock::system()));
+    tasks.spawn("provide roots", Arc::clone(&provider).announce_roots());
+    tasks.spawn("provide round", Arc::clone(&provider).go_round());
+    Ok(Some(provider))
 }
 
 fn network_config(identity: &Identity, settings: &Settings) -> Result<NetworkConfig, NodeError> {

@@ -25,6 +25,7 @@ mod multibase;
 mod object;
 mod own;
 pub(crate) mod pin;
+mod provide;
 mod refs;
 pub(crate) mod repo;
 mod resolve;
@@ -131,6 +132,11 @@ pub const COMMANDS: &[&Command] = &[
     &routing::get::COMMAND,
     &routing::put::COMMAND,
     &routing::provide::COMMAND,
+    &routing::provide::REPROVIDE,
+    &provide::COMMAND,
+    &provide::ONCE,
+    &provide::STAT,
+    &provide::CLEAR,
     &routing::DHT,
     &routing::query::COMMAND,
     &routing::findprovs::DHT,
@@ -161,6 +167,7 @@ pub const COMMANDS: &[&Command] = &[
     &stats::COMMAND,
     &stats::BITSWAP,
     &stats::dht::COMMAND,
+    &provide::STATS,
     &stats::REPO,
     &cid::COMMAND,
     &cid::format::COMMAND,
