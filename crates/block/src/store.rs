@@ -29,6 +29,17 @@ pub trait BlockStore: Send + Sync {
         cids: &[Cid],
     ) -> impl Future<Output = Result<Vec<Option<u64>>, BlockError>> + Send;
 
+    /// Returns whether there is a local copy of each block. Never asks the network.
+    ///
+    /// Cheaper than lengths where an index knows. It may call a block present that only looks like
+    /// one that is, once in some million million times: what relies on the bytes reads them.
+    fn has_many(&self, cids: &[Cid]) -> impl Future<Output = Result<Vec<bool>, BlockError>> + Send {
+        async move {
+            let lens = self.stat_many(cids).await?;
+            Ok(lens.iter().map(Option::is_some).collect())
+        }
+    }
+
     /// Stores the blocks; one that is already there is not an error.
     ///
     /// Readable when it returns, durable only after [`BlockStore::sync`].
@@ -60,8 +71,8 @@ pub trait BlockStoreExt: BlockStore {
     /// Whether the store has a copy.
     fn has(&self, cid: &Cid) -> impl Future<Output = Result<bool, BlockError>> + Send {
         async move {
-            let lens = self.stat_many(std::slice::from_ref(cid)).await?;
-            Ok(lens.first().copied().flatten().is_some())
+            let answers = self.has_many(std::slice::from_ref(cid)).await?;
+            Ok(answers.first().is_some_and(|has| *has))
         }
     }
 }
@@ -75,6 +86,10 @@ impl<S: BlockStore + ?Sized> BlockStore for std::sync::Arc<S> {
 
     async fn stat_many(&self, cids: &[Cid]) -> Result<Vec<Option<u64>>, BlockError> {
         (**self).stat_many(cids).await
+    }
+
+    async fn has_many(&self, cids: &[Cid]) -> Result<Vec<bool>, BlockError> {
+        (**self).has_many(cids).await
     }
 
     async fn put_many(&self, blocks: Vec<Block>) -> Result<(), BlockError> {
@@ -93,6 +108,10 @@ impl<S: BlockStore + ?Sized> BlockStore for &S {
 
     async fn stat_many(&self, cids: &[Cid]) -> Result<Vec<Option<u64>>, BlockError> {
         (**self).stat_many(cids).await
+    }
+
+    async fn has_many(&self, cids: &[Cid]) -> Result<Vec<bool>, BlockError> {
+        (**self).has_many(cids).await
     }
 
     async fn put_many(&self, blocks: Vec<Block>) -> Result<(), BlockError> {

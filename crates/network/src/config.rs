@@ -2,8 +2,8 @@
 //!
 //! Not here: where the values come from (`cairn-node`'s config).
 
-use crate::{DhtConfig, Keypair, Multiaddr};
-use cairn_runtime::Budget;
+use crate::{BandwidthLimits, DhtConfig, Filters, Keypair, Multiaddr, SwarmKey, TrimSettings};
+use cairn_runtime::{Budget, Clock};
 use std::time::Duration;
 
 /// How many connections there may be.
@@ -48,6 +48,16 @@ pub struct NetworkConfig {
     pub idle_timeout: Duration,
     /// Which DHTs to take part in; none unless told.
     pub dht: DhtConfig,
+    /// Addresses that are neither dialled nor answered.
+    pub filters: Filters,
+    /// The key of the private network that this node belongs to, if it belongs to one.
+    pub swarm_key: Option<SwarmKey>,
+    /// How much may go through all connections.
+    pub bandwidth: BandwidthLimits,
+    /// When connections are closed because there are too many; `None` for never.
+    pub trim: Option<TrimSettings>,
+    /// What time it is.
+    pub clock: Clock,
 }
 
 impl NetworkConfig {
@@ -64,6 +74,11 @@ impl NetworkConfig {
             serve: true,
             idle_timeout: Duration::from_hours(24),
             dht: DhtConfig::default(),
+            filters: Filters::default(),
+            swarm_key: None,
+            bandwidth: BandwidthLimits::default(),
+            trim: None,
+            clock: Clock::system(),
         }
     }
 }

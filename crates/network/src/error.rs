@@ -39,6 +39,14 @@ pub enum NetworkError {
         /// The peer asked for.
         peer: PeerId,
     },
+    /// The peer sent no echo.
+    #[error("no ping of {peer}: {reason}")]
+    Ping {
+        /// The peer asked.
+        peer: PeerId,
+        /// What came instead.
+        reason: String,
+    },
     /// The bytes are not a private key in libp2p's protobuf form.
     #[error("private key cannot be read: {reason}")]
     Key {

@@ -4,6 +4,7 @@
 
 use crate::{Multiaddr, PeerId};
 use cairn_block::Cid;
+use libp2p::identity::PublicKey;
 use std::time::Duration;
 
 /// Who opened a connection.
@@ -32,6 +33,8 @@ pub struct PeerInfo {
     pub protocols: Vec<String>,
     /// Where the peer says it listens; empty until it has identified itself.
     pub listen_addrs: Vec<Multiaddr>,
+    /// The peer's public key; `None` until it has identified itself.
+    pub public_key: Option<PublicKey>,
 }
 
 /// Bitswap's counters since the start.

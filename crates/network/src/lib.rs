@@ -18,12 +18,14 @@ mod error;
 mod identity;
 mod info;
 mod network;
+mod ping;
 mod provide;
 mod retrieval;
 mod routing;
 mod session;
 mod streams;
 mod swarm;
+mod swarm_key;
 
 #[cfg(feature = "fuzz")]
 pub use bitswap::fuzz::TARGETS as FUZZ_TARGETS;
@@ -35,6 +37,9 @@ pub use identity::{Keypair, PeerId, PublicKey, decode_private_key, generate_ed25
 pub use info::{BitswapStat, Direction, LedgerInfo, PeerInfo};
 pub use libp2p::Multiaddr;
 pub use network::Network;
+pub use ping::{PING_TIMEOUT, Pinger};
 pub use provide::{KEYS_MAX as PROVIDE_KEYS_MAX, PARTS as PROVIDE_PARTS, ProvideKeys};
 pub use routing::{DhtBucket, DhtPeer, DhtStat, QueryEvent, QueryEvents, Routing, RoutingError};
 pub use session::{Arrival, Session};
+pub use swarm::{Bandwidth, BandwidthLimits, Filters, Range, TrimSettings};
+pub use swarm_key::{SWARM_KEY_FILE_LEN_MAX, SwarmKey};

@@ -7,16 +7,16 @@
 //! Not here: the tasks themselves (`swarm.rs`, `bitswap/engine.rs`).
 
 use crate::{
-    BitswapStat, LedgerInfo, Multiaddr, NetworkConfig, NetworkError, PeerId, PeerInfo, PublicKey,
-    Routing, Session,
+    Bandwidth, BitswapStat, Filters, LedgerInfo, Multiaddr, NetworkConfig, NetworkError, PeerId,
+    PeerInfo, Pinger, PublicKey, Routing, Session,
     bitswap::{self, engine},
-    dht,
+    dht, ping,
     retrieval::{Retrieval, SEARCHES_MAX, Seeker},
     streams,
-    swarm::{self, Reply},
+    swarm::{self, Meter, Reply},
 };
 use cairn_block::{BlockStore, Cid};
-use cairn_runtime::Tasks;
+use cairn_runtime::{Clock, Tasks};
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
@@ -39,6 +39,9 @@ struct Shared {
     engine: mpsc::Sender<engine::Command>,
     awaited: Arc<bitswap::Awaited>,
     routing: Routing,
+    filters: Filters,
+    meter: Meter,
+    clock: Clock,
     listen_failures: Vec<NetworkError>,
     retrieval: Arc<Retrieval>,
     sessions: AtomicU64,
@@ -75,7 +78,10 @@ impl Network {
         let (behaviour, start_engine) = bitswap::new(links);
         let (dhts, accepted) = dht::prepare(&config, &swarm_sender);
         let behaviours = (behaviour, streams::Behaviour::new(accepted));
-        let swarm = swarm::open(config, behaviours, dhts.dhts(), tasks).await?;
+        let (filters, clock) = (config.filters.clone(), config.clock.clone());
+        let meter = Meter::new(config.bandwidth, &clock);
+        let links = (dhts.dhts(), meter.clone());
+        let swarm = swarm::open(config, behaviours, links, tasks).await?;
         let listen_failures = swarm.listen_failures.clone();
         start_engine(store);
         let routing = Routing::new(dhts.dhts());
@@ -95,6 +101,9 @@ impl Network {
             engine: engine_sender,
             awaited,
             routing,
+            filters,
+            meter,
+            clock,
             listen_failures,
             sessions: AtomicU64::new(0),
             fetches: Arc::default(),
@@ -159,6 +168,38 @@ impl Network {
     /// [`NetworkError::NotConnected`].
     pub async fn disconnect(&self, peer: PeerId) -> Result<(), NetworkError> {
         self.ask(|reply| swarm::Command::Disconnect(peer, reply)).await?
+    }
+
+    /// Keeps the connection with a peer when others are closed for being too many, or no longer.
+    pub async fn protect(&self, peer: PeerId, protected: bool) {
+        let command = swarm::Command::Protect(peer, protected);
+        // A network that has been shut down has nothing to protect.
+        drop(self.shared.swarm.send(command).await);
+    }
+
+    /// The addresses that are neither dialled nor answered; changes count for new connections.
+    pub fn filters(&self) -> &Filters {
+        &self.shared.filters
+    }
+
+    /// What went through since the start, with all peers or with one.
+    pub fn bandwidth(&self, peer: Option<PeerId>) -> Bandwidth {
+        self.shared.meter.told(peer)
+    }
+
+    /// Opens a stream of echoes with a peer that is connected.
+    ///
+    /// # Errors
+    ///
+    /// [`NetworkError::Ping`] and [`NetworkError::NotConnected`].
+    pub async fn pinger(&self, peer: PeerId) -> Result<Pinger, NetworkError> {
+        let command = |reply| swarm::Command::OpenStream(peer, ping::PING, reply);
+        let (reply, answer) = oneshot::channel();
+        let sent = self.shared.swarm.send(command(reply)).await;
+        sent.map_err(|_| NetworkError::Stopped)?;
+        let stream = answer.await.map_err(|_| NetworkError::NotConnected { peer })?;
+        let stream = stream.map_err(|error| ping::not_opened(peer, error))?;
+        Ok(Pinger { peer, stream, clock: self.shared.clock.clone() })
     }
 
     /// Every connection, in no order.

@@ -8,6 +8,12 @@ mod addrs;
 mod build;
 mod listen;
 mod reach;
+mod transport;
+mod trim;
+
+pub(crate) use transport::Meter;
+pub use transport::{Bandwidth, BandwidthLimits, Filters, Range};
+pub use trim::TrimSettings;
 
 use crate::{
     Direction, Multiaddr, NetworkConfig, NetworkError, PeerId, PeerInfo, bitswap,
@@ -17,7 +23,7 @@ use crate::{
 use addrs::ADDRS_PER_PEER_MAX;
 pub(crate) use addrs::KnownAddrs;
 use build::{Behaviour, BehaviourEvent};
-use cairn_runtime::Tasks;
+use cairn_runtime::{Clock, Tasks};
 use futures::StreamExt as _;
 use libp2p::{
     StreamProtocol, Swarm,
@@ -34,9 +40,12 @@ use reach::DialReply;
 pub(crate) use reach::Reach;
 use std::{
     collections::{HashMap, HashSet},
-    time::Duration,
+    time::{Duration, Instant},
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{MissedTickBehavior, interval},
+};
 use tracing::{debug, info, warn};
 
 /// What this node speaks, in the order in which Kubo would print it.
@@ -55,6 +64,9 @@ const DIAL_WAITERS_MAX: usize = 1024;
 
 /// How long the start waits for the system to report what it listens on.
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often rates are worked out.
+const STEP_PERIOD: Duration = Duration::from_secs(1);
 
 /// Where an answer goes.
 pub(crate) type Reply<T> = oneshot::Sender<T>;
@@ -76,6 +88,8 @@ pub(crate) enum Command {
     Release(PeerId),
     /// The peer broke Bitswap's rules too often.
     Punish(PeerId),
+    /// Keeps the connection with a peer when others are closed, or no longer.
+    Protect(PeerId, bool),
 }
 
 /// Someone waiting for a dial to end.
@@ -95,6 +109,13 @@ pub(crate) struct SwarmTask {
     dhts: Vec<Dht>,
     /// Peers that somebody has asked for by name, which are not released.
     kept: HashSet<PeerId>,
+    /// Peers whose connections are not closed when there are too many.
+    protected: HashSet<PeerId>,
+    /// When each connection was opened.
+    opened: HashMap<ConnectionId, Instant>,
+    meter: Meter,
+    trim: Option<TrimSettings>,
+    clock: Clock,
     /// Listeners that have not reported an address yet.
     opening: HashMap<ListenerId, Multiaddr>,
     pub(crate) listen_failures: Vec<NetworkError>,
@@ -104,10 +125,10 @@ pub(crate) struct SwarmTask {
 pub(crate) async fn open(
     config: NetworkConfig,
     behaviours: (bitswap::Behaviour, streams::Behaviour),
-    dhts: Vec<Dht>,
+    (dhts, meter): (Vec<Dht>, Meter),
     tasks: &Tasks,
 ) -> Result<SwarmTask, NetworkError> {
-    let mut swarm = build::swarm(&config, behaviours, tasks).await?;
+    let mut swarm = build::swarm(&config, behaviours, (tasks, &meter))?;
     for addr in &config.announce {
         swarm.add_external_address(addr.clone());
         for dht in &dhts {
@@ -122,6 +143,11 @@ pub(crate) async fn open(
         dials: HashMap::new(),
         dhts,
         kept: HashSet::new(),
+        protected: HashSet::new(),
+        opened: HashMap::new(),
+        meter,
+        trim: config.trim,
+        clock: config.clock,
         opening: HashMap::new(),
         listen_failures: Vec::new(),
     };
@@ -132,14 +158,31 @@ pub(crate) async fn open(
 impl SwarmTask {
     /// Serves commands and events until the handle is gone.
     pub(crate) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        let mut steps = interval(STEP_PERIOD);
+        steps.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut stepped, mut trimmed) = (self.clock.monotonic(), self.clock.monotonic());
         loop {
             tokio::select! {
                 event = self.swarm.select_next_some() => self.on_event(event),
+                _ = steps.tick() => self.step(&mut stepped, &mut trimmed),
                 command = commands.recv() => match command {
                     Some(command) => self.on_command(command),
                     None => return,
                 },
             }
+        }
+    }
+
+    /// Does what is done every so often.
+    fn step(&mut self, stepped: &mut Instant, trimmed: &mut Instant) {
+        let now = self.clock.monotonic();
+        self.meter.step(now.saturating_duration_since(*stepped));
+        *stepped = now;
+        if let Some(settings) = self.trim
+            && now.saturating_duration_since(*trimmed) >= settings.period
+        {
+            *trimmed = now;
+            self.trim(settings, now);
         }
     }
 
@@ -164,6 +207,8 @@ impl SwarmTask {
                 self.swarm.behaviour_mut().streams.open(peer, protocol, reply);
             }
             Command::Release(peer) => self.release(peer),
+            Command::Protect(peer, true) => drop(self.protected.insert(peer)),
+            Command::Protect(peer, false) => drop(self.protected.remove(&peer)),
             Command::Punish(peer) => {
                 debug!(%peer, "disconnected for breaking bitswap's rules");
                 if self.swarm.disconnect_peer_id(peer).is_err() {
@@ -223,6 +268,7 @@ impl SwarmTask {
             SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, .. } => {
                 debug!(peer = %peer_id, ?cause, "connection closed");
                 self.connections.remove(&connection_id);
+                self.opened.remove(&connection_id);
                 if !self.swarm.is_connected(&peer_id) {
                     self.kept.remove(&peer_id);
                 }
@@ -267,8 +313,10 @@ impl SwarmTask {
                 agent: String::new(),
                 protocols: Vec::new(),
                 listen_addrs: Vec::new(),
+                public_key: None,
             },
         };
+        self.opened.insert(connection, self.clock.monotonic());
         self.connections.insert(connection, info);
         for waiter in self.dials.remove(&connection).into_iter().flatten() {
             self.reached(waiter, id, true);
@@ -313,6 +361,7 @@ impl SwarmTask {
             info.agent.clone_from(&told.agent_version);
             info.protocols.clone_from(&protocols);
             info.listen_addrs.clone_from(&told.listen_addrs);
+            info.public_key = Some(told.public_key.clone());
         }
     }
 

@@ -7,7 +7,7 @@
 //! The empty directory is never missing: every repository has it, as every tree of files begins
 //! with it; it is kept where it is first asked for.
 //!
-//! Invariants: `stat_many` never asks the network; offline, a miss is an error at once.
+//! Invariants: `stat_many` and `has_many` never ask the network; offline, a miss is an error at once.
 //! Not here: who is asked for what (`cairn-network`).
 
 use bytes::Bytes;
@@ -199,6 +199,11 @@ impl BlockStore for Blocks {
     async fn stat_many(&self, cids: &[Cid]) -> Result<Vec<Option<u64>>, BlockError> {
         self.keep(cids).await?;
         self.store.stat_many(cids).await
+    }
+
+    async fn has_many(&self, cids: &[Cid]) -> Result<Vec<bool>, BlockError> {
+        self.keep(cids).await?;
+        self.store.has_many(cids).await
     }
 
     async fn put_many(&self, blocks: Vec<Block>) -> Result<(), BlockError> {

@@ -36,8 +36,8 @@ impl Node {
     /// [`NodeError::Block`] if the store cannot be read.
     pub async fn git_missing(&self, ids: Vec<ObjectId>) -> Result<Vec<ObjectId>, NodeError> {
         let cids: Vec<Cid> = ids.iter().map(|id| id.cid()).collect();
-        let lens = self.blocks(crate::Fetch::Local).stat_many(&cids).await?;
-        let absent = ids.into_iter().zip(lens).filter(|(_, len)| len.is_none());
+        let here = self.blocks(crate::Fetch::Local).has_many(&cids).await?;
+        let absent = ids.into_iter().zip(here).filter(|(_, here)| !here);
         Ok(absent.map(|(id, _)| id).collect())
     }
 }

@@ -238,6 +238,9 @@ fn many(dir: &Path) -> Answer {
         let found = timed(&name, || Ok(store.lens(&cids)?))?;
         let found = found.iter().flatten().count();
         println!("  of which there were {found}");
+        let name = name.replace("lengths", "has");
+        let found = timed(&name, || Ok(store.contains(&cids)?))?;
+        println!("  of which there were {}", found.iter().filter(|has| **has).count());
         Ok::<_, Box<dyn Error>>(())
     };
     // Each reads its record's header.

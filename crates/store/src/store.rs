@@ -292,6 +292,20 @@ impl Store {
         self.inner.lens(cids)
     }
 
+    /// Whether the blocks are here, answered from memory. Blocking only while the index's pages
+    /// are read for the first time.
+    ///
+    /// Blocks are told apart by 64 bits of a keyed hash of their names: of ten million blocks, one
+    /// in two million million names that are not here counts as here, and so does a record that
+    /// has rotted unnoticed. Whoever must know asks for [`Store::lens`], or for the block.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`] if a damaged index cannot be made anew.
+    pub fn contains(&self, cids: &[Cid]) -> Result<Vec<bool>, StoreError> {
+        self.inner.has(cids)
+    }
+
     /// Forgets a block, durably after [`Store::flush`]; answers whether it was there. Blocking.
     ///
     /// # Errors
@@ -373,6 +387,11 @@ impl BlockStore for Store {
     async fn stat_many(&self, cids: &[Cid]) -> Result<Vec<Option<u64>>, BlockError> {
         let (store, cids) = (self.clone(), cids.to_vec());
         Ok(self.inner.lanes.run(move || store.lens(&cids)).await?)
+    }
+
+    async fn has_many(&self, cids: &[Cid]) -> Result<Vec<bool>, BlockError> {
+        let (store, cids) = (self.clone(), cids.to_vec());
+        Ok(self.inner.lanes.run(move || store.contains(&cids)).await?)
     }
 
     async fn put_many(&self, blocks: Vec<Block>) -> Result<(), BlockError> {

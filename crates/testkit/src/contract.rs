@@ -69,6 +69,7 @@ async fn an_absent_block_is_none<S: BlockStore>(store: &S) {
     assert!(missing.is_not_found(), "requiring an absent block is not-found: {missing}");
     assert!(store.get_many(&[]).await.is_empty(), "no question, no answer");
     assert!(store.stat_many(&[]).await.expect("no question").is_empty(), "no question, no answer");
+    assert!(store.has_many(&[]).await.expect("no question").is_empty(), "no question, no answer");
     store.put_many(Vec::new()).await.expect("putting nothing");
 }
 
@@ -103,6 +104,9 @@ async fn answers_stand_in_the_order_of_the_questions<S: BlockStore>(store: &S) {
     let lens = store.stat_many(&questions).await.expect("asking for lengths");
     assert_eq!(answers.len(), questions.len(), "one answer a question");
     assert_eq!(lens.len(), questions.len(), "one length a question");
+    let has = store.has_many(&questions).await.expect("asking what is there");
+    let expected: Vec<bool> = (0..questions.len()).map(|index| index % 3 != 1).collect();
+    assert_eq!(has, expected, "whether a block is there is answered in order");
     for (index, (answer, block)) in answers.into_iter().zip(mixed()).enumerate() {
         let expected = (index % 3 != 1).then_some(block);
         assert_eq!(answer.expect("asking").as_ref(), expected, "answer {index} is in order");
@@ -118,6 +122,7 @@ async fn identity_cids_need_no_putting<S: BlockStore>(store: &S) {
     assert_eq!(&found.data()[..], b"inline", "an identity CID is its own block");
     let lens = store.stat_many(&[cid]).await.expect("asking for lengths");
     assert_eq!(lens, [Some(6)], "an identity CID has a length");
+    assert!(store.has(found.cid()).await.expect("asking"), "an identity CID is there");
     store.put_many(vec![found]).await.expect("putting an identity block is not an error");
 }
 

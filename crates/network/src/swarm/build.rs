@@ -1,16 +1,13 @@
 //! Putting the swarm together: transports and behaviours.
 //!
-//! TCP and WebSocket take TLS or Noise, whichever the other side offers, with yamux, whose
-//! windows tune themselves; QUIC brings its own of each.
-//! Not here: what happens with the events (`swarm.rs`).
+//! Not here: the transports (`transport.rs`), what happens with the events (`swarm.rs`).
 
-use super::chain;
+use super::transport::{self, Meter, failed};
 use crate::{NetworkConfig, NetworkError, bitswap, streams};
 use cairn_runtime::Tasks;
 use libp2p::{
-    Swarm, SwarmBuilder, connection_limits, identify, mdns, noise, ping,
+    Swarm, connection_limits, identify, mdns, ping,
     swarm::{Config, NetworkBehaviour, behaviour::toggle::Toggle},
-    tcp, tls, yamux,
 };
 
 /// What Kubo calls the protocol family, and expects to hear.
@@ -29,32 +26,18 @@ pub(super) struct Behaviour {
 }
 
 /// Builds the swarm; its connections' tasks belong to `tasks`.
-pub(super) async fn swarm(
+pub(super) fn swarm(
     config: &NetworkConfig,
     (bitswap, streams): (bitswap::Behaviour, streams::Behaviour),
-    tasks: &Tasks,
+    (tasks, meter): (&Tasks, &Meter),
 ) -> Result<Swarm<Behaviour>, NetworkError> {
     let behaviour = behaviour(config, bitswap, streams)?;
-    let security = (tls::Config::new, noise::Config::new);
-    let builder = SwarmBuilder::with_existing_identity(config.keypair.clone())
-        .with_tokio()
-        .with_tcp(tcp::Config::default().nodelay(true), security, yamux::Config::default)
-        .map_err(|error| failed("tcp", &error))?
-        .with_quic()
-        .with_dns()
-        .map_err(|error| failed("dns", &error))?
-        .with_websocket((tls::Config::new, noise::Config::new), yamux::Config::default)
-        .await
-        .map_err(|error| failed("websocket", &error))?
-        .with_behaviour(|_| behaviour)
-        .map_err(|never| match never {})?;
+    let transport = transport::build(config, meter)?;
     let tasks = tasks.clone();
-    let idle_timeout = config.idle_timeout;
-    let builder = builder.with_swarm_config(|_| {
-        Config::with_executor(move |work| tasks.spawn("network connection", work))
-            .with_idle_connection_timeout(idle_timeout)
-    });
-    Ok(builder.build())
+    let settings = Config::with_executor(move |work| tasks.spawn("network connection", work))
+        .with_idle_connection_timeout(config.idle_timeout);
+    let peer = config.keypair.public().to_peer_id();
+    Ok(Swarm::new(transport, behaviour, peer, settings))
 }
 
 fn behaviour(
@@ -86,8 +69,4 @@ fn behaviour(
         bitswap,
         streams,
     })
-}
-
-fn failed(transport: &'static str, error: &dyn std::error::Error) -> NetworkError {
-    NetworkError::Transport { transport, reason: chain(error) }
 }

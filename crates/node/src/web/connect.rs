@@ -1,11 +1,11 @@
 //! One connection to a web server, encrypted for `https`.
 //!
-//! Invariant: a server is who its certificate says, by the roots that browsers trust.
+//! Invariant: a server is who its certificate says, by the authorities that the system trusts.
 //! Not here: what is asked for (`web.rs`).
 
 use super::Refusal;
 use bytes::Bytes;
-use cairn_runtime::Tasks;
+use cairn_runtime::{Tasks, blocking};
 use http_body_util::Empty;
 use hyper::{
     Uri,
@@ -19,6 +19,7 @@ use tokio_rustls::{
     TlsConnector,
     rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::ServerName},
 };
+use tracing::debug;
 
 /// Connects to the server of a URL; the connection lasts as long as its answer is read.
 pub(super) async fn connect(
@@ -40,7 +41,7 @@ pub(super) async fn connect(
     }
     let name = ServerName::try_from(host.to_owned());
     let name = name.map_err(|_| format!("{host} is not the name of a server"))?;
-    let connector = TlsConnector::from(tls()?);
+    let connector = TlsConnector::from(tls().await?);
     let stream = connector.connect(name, stream).await;
     let stream = stream.map_err(|error| format!("cannot trust {host}: {error}"))?;
     speak(tasks, TokioIo::new(stream)).await
@@ -60,16 +61,29 @@ async fn speak(
 }
 
 /// The settings of encryption, made at the first use.
-fn tls() -> Result<Arc<ClientConfig>, Refusal> {
+async fn tls() -> Result<Arc<ClientConfig>, Refusal> {
     static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
     if let Some(config) = CONFIG.get() {
         return Ok(Arc::clone(config));
     }
-    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let provider = Arc::new(ring::default_provider());
     let builder =
         ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let builder = builder.map_err(|error| format!("no encryption: {error}"))?;
-    let config = Arc::new(builder.with_root_certificates(roots).with_no_client_auth());
+    let config =
+        Arc::new(builder.with_root_certificates(blocking(roots).await).with_no_client_auth());
     Ok(Arc::clone(CONFIG.get_or_init(|| config)))
+}
+
+/// Whom to trust: the system's authorities, or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name;
+/// where there are none, those that browsers trust.
+fn roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    let (count, refused) = roots.add_parsable_certificates(found.certs);
+    debug!(count, refused, errors = ?found.errors, "read the system's certificates");
+    if roots.is_empty() {
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    roots
 }

@@ -276,6 +276,16 @@ impl Index {
         Fingerprint(page::fold(state ^ digest.len() as u64, 0x9e37_79b9_7f4a_7c15))
     }
 
+    /// Brings what looks for these fingerprints will touch into the processor's caches: all of it
+    /// at the same time, where the looks themselves would wait for one line after the other.
+    pub(crate) fn warm(&self, fingerprints: impl Iterator<Item = Fingerprint>) {
+        let words = self.map.words();
+        let touch =
+            |sum, Fingerprint(fingerprint)| sum ^ page::touch(words, self.home(fingerprint));
+        // The sum means nothing, but must not be optimised away with the reading.
+        std::hint::black_box(fingerprints.fold(0, touch));
+    }
+
     /// The next candidate for `fingerprint`, after the one in slot `after`.
     pub(crate) fn find(
         &self,

@@ -70,6 +70,9 @@ pub(crate) struct NotesKnown {
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     known: Mutex<NotesKnown>,
+    /// Nothing before this is counted by a note that is not settled; `None` if that is not known.
+    /// Taken after `known`.
+    rests_from: Mutex<Option<Position>>,
     settler: OnceLock<Weak<dyn Settle>>,
 }
 
@@ -80,7 +83,7 @@ impl Notes {
         let (from, last) = recovered.index.notes().unwrap_or((Position::START, None));
         let last = last.filter(|_| recovered.clean);
         let from = (last.is_none() || from < end).then_some(from.min(end));
-        Self { known: Mutex::new(NotesKnown { from, last }), settler: OnceLock::new() }
+        Self { known: Mutex::new(NotesKnown { from, last }), ..Self::default() }
     }
 
     /// Notes in the index where notes are to be read from, if `end` is all that there is.
@@ -91,6 +94,17 @@ impl Notes {
 
     fn known(&self) -> MutexGuard<'_, NotesKnown> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn rests_from(&self) -> MutexGuard<'_, Option<Position>> {
+        self.rests_from.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a note that is not settled may lie in pack `number`, or count its records.
+    fn may_rest_on(&self, number: u32) -> bool {
+        let known = self.known();
+        let rests_from = *self.rests_from();
+        known.from.is_some() && rests_from.is_none_or(|from| from.segment() <= number)
     }
 }
 
@@ -106,7 +120,9 @@ impl Store {
 
     /// Says what reading the notes has found.
     pub(crate) fn notes_read(&self, known: NotesKnown) {
-        *self.inner.notes.known() = known;
+        let mut now = self.inner.notes.known();
+        *now = known;
+        *self.inner.notes.rests_from() = None;
     }
 
     /// About how many bytes a start would have to look through for notes.
@@ -134,7 +150,11 @@ impl Store {
         let make = |writer: &Writer| encode(writer, number, change);
         let position = inner.append_note_record(&mut writer, HEADER_LEN + change.len(), make)?;
         let mut known = inner.notes.known();
-        known.from.get_or_insert(position);
+        if known.from.is_none() {
+            known.from = Some(position);
+            // Later notes count from later syncs.
+            *inner.notes.rests_from() = writer.since_sync().map(|(synced, _)| synced);
+        }
         known.last = Some(number);
         Ok(())
     }
@@ -197,14 +217,15 @@ impl Store {
 }
 
 impl Inner {
-    /// Settles the notes before bytes are given back that they may rest on: what they rest on is
-    /// counted at the next start. Afterwards it does not matter what becomes of records that
-    /// were written before the call.
-    pub(super) fn settle_notes(&self) -> Result<(), StoreError> {
+    /// Settles the notes before bytes of pack `number` are given back that they may rest on: what
+    /// they rest on is counted at the next start. Afterwards it does not matter what becomes of
+    /// records that were written to that pack before the call.
+    pub(super) fn settle_notes(&self, number: u32) -> Result<(), StoreError> {
+        // Whatever note comes from now on counts from behind this.
         self.flush()?;
         let settler = self.notes.settler.get().and_then(Weak::upgrade);
         match settler {
-            Some(settler) if self.notes.known().from.is_some() => settler.settle(),
+            Some(settler) if self.notes.may_rest_on(number) => settler.settle(),
             _ => Ok(()),
         }
     }

@@ -18,13 +18,20 @@ use super::{
 use crate::StoreError;
 use bytes::Bytes;
 use cairn_block::{BLOCK_LEN_MAX, Block, BlockError, Cid, Multihash};
-use std::{io, sync::Arc};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    io,
+    sync::Arc,
+};
 
 /// Longest span that is read with one call (4 MiB).
 const SPAN_LEN_MAX: u64 = 4 * 1024 * 1024;
 
 /// Records no further apart than this are read with one call; less than a page fault costs.
 const SPAN_GAP_MAX: u64 = 4096;
+
+/// Entries of the index that are brought into the processor's caches together.
+const WARM_COUNT: usize = 256;
 
 /// How often a block is read again that was moved while it was read.
 const RETRY_COUNT: usize = 3;
@@ -119,6 +126,47 @@ impl Inner {
             })
         };
         cids.iter().map(len).collect()
+    }
+
+    /// What the index says; see [`super::Store::contains`].
+    pub(super) fn has(&self, cids: &[Cid]) -> Result<Vec<bool>, StoreError> {
+        self.with_index(|index| {
+            let mut packs = HashMap::new();
+            let mut has = |cid: &Cid| match cid.inlined() {
+                Some(_) => Ok(true),
+                None => self.has_with(index, cid.multihash(), &mut packs),
+            };
+            let mut answers = Vec::with_capacity(cids.len());
+            for cids in cids.chunks(WARM_COUNT) {
+                index.warm(cids.iter().map(|cid| index.fingerprint(cid.multihash())));
+                for cid in cids {
+                    answers.push(has(cid)?);
+                }
+            }
+            Ok(answers)
+        })
+    }
+
+    /// Whether there is an entry in a pack that can be read; `packs` remembers which can.
+    fn has_with(
+        &self,
+        index: &Index,
+        hash: &Multihash,
+        packs: &mut HashMap<u32, bool>,
+    ) -> Result<bool, Fault> {
+        let fingerprint = index.fingerprint(hash);
+        let mut after = None;
+        while let Some(found) = index.find(fingerprint, after)? {
+            after = Some(found.slot);
+            let readable = match packs.entry(found.place.segment()) {
+                Entry::Occupied(known) => *known.get(),
+                Entry::Vacant(new) => *new.insert(self.segment_of(found)?.is_some()),
+            };
+            if readable && !self.is_corrupt(found.place) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     pub(super) fn read_many(&self, cids: &[Cid]) -> Vec<Answer> {

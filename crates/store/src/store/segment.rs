@@ -25,6 +25,10 @@ const OPEN_COUNT_MAX: usize = 128;
 /// Highest segment number that an index entry can hold: 256 TiB of packs.
 pub(crate) const SEGMENT_NUMBER_MAX: u32 = (1 << 20) - 1;
 
+/// Bytes that an emptied pack is cut by at a time: a file system holds back every sync beside it
+/// until a cut is done (ext4: 90 ms for 256 MiB).
+const CUT_LEN: u64 = 8 * 1024 * 1024;
+
 /// An open pack.
 #[derive(Debug)]
 pub(crate) struct Segment {
@@ -150,7 +154,7 @@ impl Segments {
         let header = segment.id.encode(SegmentFlags::EMPTIED);
         let emptied = segment.file.write_all_at(&header, 0);
         let emptied = emptied.and_then(|()| segment.file.sync_data());
-        let emptied = emptied.and_then(|()| segment.file.set_len(SEGMENT_HEADER_LEN as u64));
+        let emptied = emptied.and_then(|()| shrink(&*segment.file));
         self.cache().open.remove(&segment.id.number);
         emptied.map_err(|source| StoreError::io("empty", &segment.path, source))
     }
@@ -160,8 +164,7 @@ impl Segments {
         let path = self.path(number);
         let cut = || {
             let file = self.vfs.open(&path, Create::Never)?;
-            let len = SEGMENT_HEADER_LEN as u64;
-            if file.len()? > len { file.set_len(len) } else { Ok(()) }
+            shrink(&*file)
         };
         cut().map_err(|source| StoreError::io("empty", &path, source))
     }
@@ -230,6 +233,17 @@ impl Segment {
         let len = self.file.read_at(buffer, offset);
         len.map_err(|source| StoreError::io("read", &self.path, source))
     }
+}
+
+/// Cuts an emptied pack down to its header, from the end.
+fn shrink(file: &dyn VfsFile) -> io::Result<()> {
+    let header_len = SEGMENT_HEADER_LEN as u64;
+    let mut len = file.len()?;
+    while len > header_len {
+        len = len.saturating_sub(CUT_LEN).max(header_len);
+        file.set_len(len)?;
+    }
+    Ok(())
 }
 
 fn file_name(number: u32) -> String {

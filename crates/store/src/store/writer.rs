@@ -234,6 +234,7 @@ impl Inner {
     ) -> Result<(), Fault> {
         let mut batch = Batch::default();
         let mut seen = HashSet::with_capacity(blocks.len());
+        index.warm(blocks.iter().map(|block| index.fingerprint(block.cid().multihash())));
         for (at, block) in blocks.iter().enumerate() {
             let hash = block.cid().multihash();
             if block.cid().inlined().is_some() || !seen.insert(hash) {

@@ -58,7 +58,7 @@ pub(super) fn run(
     if holes.is_empty() {
         return Ok(());
     }
-    inner.settle_notes()?;
+    inner.settle_notes(segment.id.number)?;
     for (offset, len) in holes {
         let punched = segment.file.punch(offset, len);
         if punched.map_err(|source| StoreError::io("shrink", &segment.path, source))? {

@@ -2,10 +2,13 @@
 //! meanwhile.
 
 use super::{Collection, Mark, SweepObserver, Swept};
-use crate::store::{
-    Store,
-    record::SEGMENT_HEADER_LEN,
-    tests::{assert_has, block, cids, get, listed, memory, names, open, pack, root},
+use crate::{
+    StoreError,
+    store::{
+        NotesKnown, SEGMENT_LEN_MAX, Settle, Store,
+        record::SEGMENT_HEADER_LEN,
+        tests::{assert_has, block, cids, get, listed, memory, names, open, pack, root},
+    },
 };
 use cairn_block::{Block, Multihash};
 use cairn_runtime::{MemoryVfs, Vfs as _};
@@ -13,7 +16,7 @@ use cairn_testkit::Random;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
-        Mutex,
+        Arc, Mutex, Weak,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -427,4 +430,47 @@ fn eight_writers_and_a_collector() {
     collect(&store, &live);
     assert_eq!(listed(&store), names(&live));
     assert_has(&open(&vfs.snapshot()), &live);
+}
+
+/// Counts how often notes are settled.
+#[derive(Debug, Default)]
+struct Settler(AtomicU64);
+
+impl Settle for Settler {
+    fn settle(&self) -> Result<(), StoreError> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+#[test]
+fn notes_are_settled_only_for_packs_that_they_rest_on() {
+    for notes_come_first in [true, false] {
+        let vfs = memory();
+        let store = open(&vfs);
+        let settler = Arc::new(Settler::default());
+        let weak: Weak<Settler> = Arc::downgrade(&settler);
+        store.set_settler(weak);
+        store.notes_read(NotesKnown { from: None, last: Some(0) });
+        let note = || {
+            store.flush().unwrap();
+            store.append_note(1, b"a change").unwrap();
+            store.flush().unwrap();
+        };
+        if notes_come_first {
+            note();
+        }
+        // Several packs of garbage, and more than one of what stays.
+        let in_pack = SEGMENT_LEN_MAX >> 20;
+        let (dead, live) = (blocks(0..3 * in_pack, 1 << 20), blocks(100..100 + in_pack, 1 << 20));
+        store.append(&dead).unwrap();
+        store.append(&live).unwrap();
+        if !notes_come_first {
+            note();
+        }
+        let (swept, _) = collect(&store, &live);
+        assert!(swept.freed_len > SEGMENT_LEN_MAX);
+        let count = settler.0.load(Ordering::Relaxed);
+        assert_eq!(count > 0, notes_come_first, "settled {count} times");
+    }
 }

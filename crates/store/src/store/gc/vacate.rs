@@ -23,7 +23,7 @@ use bytes::Bytes;
 use std::sync::{Arc, PoisonError};
 
 /// Bytes of live records that are copied under one hold of the writer lock.
-const COPY_LEN: u64 = 2 * 1024 * 1024;
+const COPY_LEN: u64 = 512 * 1024;
 
 /// Copies that wait to be made durable together, in number and in bytes.
 const MOVE_COUNT_MAX: usize = 64 * 1024;
@@ -31,7 +31,7 @@ const MOVE_LEN_MAX: u64 = 128 * 1024 * 1024;
 
 /// Bytes of copies that are written before they are brought to the disk: whoever syncs a few
 /// bytes behind them waits for all of them.
-const UNSYNCED_LEN_MAX: u64 = 8 * 1024 * 1024;
+const UNSYNCED_LEN_MAX: u64 = 4 * 1024 * 1024;
 
 /// A live record, read.
 struct Live {
@@ -276,7 +276,7 @@ fn empty(inner: &Inner, segment: &Arc<Segment>, swept: &mut Swept) -> Result<(),
     }
     let len = segment.len()?.saturating_sub(SEGMENT_HEADER_LEN as u64);
     // Notes may lie in it, or count its records.
-    inner.settle_notes()?;
+    inner.settle_notes(number)?;
     inner.segments.empty(segment)?;
     swept.freed_len += len;
     Ok(())

@@ -46,6 +46,12 @@ pub(super) fn write(words: &[AtomicU64], slot: u64, (print, place): (u64, u64)) 
     check.store(sum, Ordering::Relaxed);
 }
 
+/// Reads an entry and its page's check.
+pub(super) fn touch(words: &[AtomicU64], slot: u64) -> u64 {
+    let check = &words[first_word(slot / ENTRY_COUNT) + PAGE_WORDS - 2];
+    entry(words, slot)[1].load(Ordering::Relaxed) ^ check.load(Ordering::Relaxed)
+}
+
 /// Writes the check of an empty page, which is not zero: a page that never reached the disk
 /// must not look like one without entries.
 pub(super) fn init(words: &[AtomicU64], number: u64) {

@@ -1,0 +1,125 @@
+//! The transports: TCP, WebSocket and QUIC, each below the same filters, counters and encryption.
+//!
+//! TCP and WebSocket take TLS or Noise, whichever the other side offers, with yamux, whose
+//! windows tune themselves; QUIC brings its own of each. In a private network everything goes
+//! through the shared key first, which QUIC cannot do and therefore is left out.
+//!
+//! Invariants: an address that is filtered is neither dialled nor answered, also when it comes
+//! from a name; every byte of every stream is counted once, and waits for the limits.
+//! Not here: what runs over the connections (`build.rs`).
+
+mod filter;
+mod meter;
+mod secure;
+
+pub use filter::{Filters, Range};
+pub(crate) use meter::Meter;
+pub use meter::{Bandwidth, BandwidthLimits};
+
+use super::chain;
+use crate::{NetworkConfig, NetworkError, PeerId};
+use filter::Filtered;
+use futures::{AsyncRead, AsyncWrite};
+use libp2p::{
+    Transport,
+    core::{
+        muxing::{StreamMuxer, StreamMuxerBox},
+        transport::{Boxed, timeout::TransportTimeout},
+        upgrade::Version,
+    },
+    dns,
+    pnet::{PnetConfig, PreSharedKey},
+    quic, tcp, websocket, yamux,
+};
+use secure::Secure;
+use std::{error::Error, time::Duration};
+
+/// Longest that a connection may take until it is encrypted and carries streams.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A connection that is encrypted and carries many streams.
+type Muxed = (PeerId, StreamMuxerBox);
+
+/// Makes the transports that the config asks for.
+pub(super) fn build(config: &NetworkConfig, meter: &Meter) -> Result<Boxed<Muxed>, NetworkError> {
+    Ok(TransportTimeout::new(all(config, meter)?, HANDSHAKE_TIMEOUT).boxed())
+}
+
+fn all(config: &NetworkConfig, meter: &Meter) -> Result<Boxed<Muxed>, NetworkError> {
+    let secure = Secure::new(&config.keypair)?;
+    let key = config.swarm_key.as_ref().map(|key| PreSharedKey::new(*key.bytes()));
+    let filters = &config.filters;
+    let tcp = || {
+        let settings = tcp::Config::default().nodelay(true);
+        Filtered::new(tcp::tokio::Transport::new(settings), filters.clone())
+    };
+    let resolved = dns::tokio::Transport::system(tcp());
+    let web = websocket::Config::new(resolved.map_err(|error| failed("dns", &error))?);
+    let plain = stack(tcp(), key, &secure, meter);
+    let web = stack(web, key, &secure, meter);
+    if key.is_some() {
+        let plain = dns::tokio::Transport::system(plain);
+        let plain = plain.map_err(|error| failed("dns", &error))?;
+        return Ok(web.or_transport(plain).map(|either, _| either.into_inner()).boxed());
+    }
+    let quic = Filtered::new(
+        quic::tokio::Transport::new(quic::Config::new(&config.keypair)),
+        filters.clone(),
+    );
+    let counted = meter.clone();
+    let quic = quic.map(move |(peer, muxer), _| (peer, counted.muxer(peer, muxer)));
+    let direct = plain.or_transport(quic).map(|either, _| either.into_inner());
+    let direct = dns::tokio::Transport::system(direct);
+    let direct = direct.map_err(|error| failed("dns", &error))?;
+    Ok(web.or_transport(direct).map(|either, _| either.into_inner()).boxed())
+}
+
+/// Puts the shared key, if there is one, encryption and streams over a transport of bytes.
+fn stack<T>(raw: T, key: Option<PreSharedKey>, secure: &Secure, meter: &Meter) -> Boxed<Muxed>
+where
+    T: Transport + Send + Unpin + 'static,
+    T::Output: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T::Error: Send + Sync + 'static,
+    T::Dial: Send + 'static,
+    T::ListenerUpgrade: Send + 'static,
+{
+    match key {
+        Some(key) => {
+            let keyed = raw.and_then(move |socket, _| PnetConfig::new(key).handshake(socket));
+            muxed(keyed, secure, meter)
+        }
+        None => muxed(raw, secure, meter),
+    }
+}
+
+fn muxed<T>(raw: T, secure: &Secure, meter: &Meter) -> Boxed<Muxed>
+where
+    T: Transport + Send + Unpin + 'static,
+    T::Output: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T::Error: Send + Sync + 'static,
+    T::Dial: Send + 'static,
+    T::ListenerUpgrade: Send + 'static,
+{
+    let meter = meter.clone();
+    raw.upgrade(Version::V1Lazy)
+        .authenticate(secure.clone())
+        .multiplex(yamux::Config::default())
+        .map(move |(peer, muxer), _| (peer, meter.muxer(peer, muxer)))
+        .boxed()
+}
+
+impl Meter {
+    /// Counts what goes through a connection's streams.
+    fn muxer<M>(&self, peer: PeerId, muxer: M) -> StreamMuxerBox
+    where
+        M: StreamMuxer + Send + 'static,
+        M::Substream: Send + Unpin + 'static,
+        M::Error: Send + Sync + Error + 'static,
+    {
+        StreamMuxerBox::new(meter::Counted::new(muxer, self.of(peer)))
+    }
+}
+
+pub(super) fn failed(transport: &'static str, error: &dyn Error) -> NetworkError {
+    NetworkError::Transport { transport, reason: chain(error) }
+}

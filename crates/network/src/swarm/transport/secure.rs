@@ -1,0 +1,88 @@
+//! Encryption of a connection: TLS 1.3 or Noise, as the other side chooses.
+//!
+//! Not here: QUIC, whose encryption is part of it.
+
+use super::failed;
+use crate::{Keypair, NetworkError, PeerId};
+use futures::{AsyncRead, AsyncWrite, FutureExt as _, TryFutureExt as _, future::BoxFuture};
+use libp2p::{
+    core::{
+        UpgradeInfo,
+        upgrade::{InboundConnectionUpgrade, OutboundConnectionUpgrade},
+    },
+    noise, tls,
+};
+use std::io;
+
+/// Both, TLS first: it is what processors are built for.
+#[derive(Clone)]
+pub(super) struct Secure {
+    tls: tls::Config,
+    noise: noise::Config,
+}
+
+/// Bytes that are encrypted.
+pub(super) trait Bytes: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Bytes for T {}
+
+type Answer = Result<(PeerId, Box<dyn Bytes>), io::Error>;
+
+impl Secure {
+    pub(super) fn new(keypair: &Keypair) -> Result<Self, NetworkError> {
+        Ok(Self {
+            tls: tls::Config::new(keypair).map_err(|error| failed("tls", &error))?,
+            noise: noise::Config::new(keypair).map_err(|error| failed("noise", &error))?,
+        })
+    }
+
+    fn is_tls(&self, name: &str) -> bool {
+        self.tls.protocol_info().any(|known| known == name)
+    }
+}
+
+impl UpgradeInfo for Secure {
+    type Info = &'static str;
+    type InfoIter = std::iter::Chain<
+        <tls::Config as UpgradeInfo>::InfoIter,
+        <noise::Config as UpgradeInfo>::InfoIter,
+    >;
+
+    fn protocol_info(&self) -> Self::InfoIter {
+        self.tls.protocol_info().chain(self.noise.protocol_info())
+    }
+}
+
+impl<C: Bytes + 'static> InboundConnectionUpgrade<C> for Secure {
+    type Output = (PeerId, Box<dyn Bytes>);
+    type Error = io::Error;
+    type Future = BoxFuture<'static, Answer>;
+
+    fn upgrade_inbound(self, socket: C, name: Self::Info) -> Self::Future {
+        if self.is_tls(name) {
+            boxed(self.tls.upgrade_inbound(socket, name).map_err(io::Error::other))
+        } else {
+            boxed(self.noise.upgrade_inbound(socket, name).map_err(io::Error::other))
+        }
+    }
+}
+
+impl<C: Bytes + 'static> OutboundConnectionUpgrade<C> for Secure {
+    type Output = (PeerId, Box<dyn Bytes>);
+    type Error = io::Error;
+    type Future = BoxFuture<'static, Answer>;
+
+    fn upgrade_outbound(self, socket: C, name: Self::Info) -> Self::Future {
+        if self.is_tls(name) {
+            boxed(self.tls.upgrade_outbound(socket, name).map_err(io::Error::other))
+        } else {
+            boxed(self.noise.upgrade_outbound(socket, name).map_err(io::Error::other))
+        }
+    }
+}
+
+fn boxed<S: Bytes + 'static>(
+    shaken: impl Future<Output = Result<(PeerId, S), io::Error>> + Send + 'static,
+) -> BoxFuture<'static, Answer> {
+    shaken.map_ok(|(peer, stream)| (peer, Box::new(stream) as Box<dyn Bytes>)).boxed()
+}
