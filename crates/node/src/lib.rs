@@ -31,6 +31,7 @@ mod node;
 mod outside;
 mod peering;
 mod pins;
+mod provide;
 mod scrub;
 mod verify;
 mod web;
@@ -59,6 +60,7 @@ pub use pins::{
     BadBlock, PinCheck, PinChecks, PinEntries, PinEntry, PinFilter, PinOptions, PinPage,
     PinPageStream, PinProgress, PinState,
 };
+pub use provide::{ProvideRound, ProvideStat};
 pub use scrub::{ScrubSettings, ScrubStatus};
 pub use verify::{Healing, Removal, Repair, VerifyEvent, VerifyFinding};
 pub use web::web_entries;

@@ -5,13 +5,21 @@
 mod start;
 
 use crate::{
-    Blocks, Config, Fetch, Identity, NodeError, add::add_count_max, blocks::Reach, bootstrap,
-    config::Settings, init::open_config, mfs::Mfs, outside::Outside, peering::Peerings,
+    Blocks, Config, Fetch, Identity, NodeError,
+    add::add_count_max,
+    blocks::Reach,
+    bootstrap,
+    config::Settings,
+    init::open_config,
+    mfs::Mfs,
+    outside::Outside,
+    peering::Peerings,
+    provide::{ProvideStat, Provider},
     scrub::Scrubber,
 };
 use cairn_block::Cid;
 use cairn_dag::{DagError, IpfsPath, Visit, WalkOptions};
-use cairn_network::Network;
+use cairn_network::{Network, Swept};
 use cairn_runtime::{Budget, Clock, RealVfs, Tasks, Vfs, blocking};
 use cairn_store::{Pins, Repo, Store};
 use cairn_unixfs::Resolved;
@@ -55,6 +63,7 @@ struct Inner {
     scrubber: Arc<Scrubber>,
     outside: Arc<Outside>,
     mfs: Arc<Mfs>,
+    provider: Option<Arc<Provider>>,
 }
 
 impl Node {
@@ -110,6 +119,8 @@ impl Node {
             .read(|settings| Scrubber::new(kept, network.clone(), clock.clone(), settings))?;
         let scrubber = Arc::new(scrubber);
         let mfs = Arc::new(Mfs::new(Arc::clone(&repo)));
+        let kept = (Arc::clone(&repo), Arc::clone(&mfs));
+        let provider = start::provider(&config, kept, network.as_ref(), &tasks)?;
         let inner = Inner {
             repo,
             config,
@@ -124,6 +135,7 @@ impl Node {
             scrubber,
             outside,
             mfs,
+            provider,
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -287,6 +299,39 @@ impl Node {
 
     pub(crate) fn mfs(&self) -> &Arc<Mfs> {
         &self.inner.mfs
+    }
+
+    /// Announces new roots soon, if `Provide` wants that; costs nothing otherwise.
+    pub(crate) fn announce_roots(&self, roots: &[Cid], are_pinned: bool) {
+        if let Some(provider) = &self.inner.provider {
+            provider.announce(roots, are_pinned);
+        }
+    }
+
+    /// How announcing goes; `None` if nothing is announced.
+    pub fn provide_stat(&self) -> Option<ProvideStat> {
+        self.inner.provider.as_ref().map(|provider| provider.stat())
+    }
+
+    /// Takes the roots that wait to be announced out of their queue; returns how many.
+    pub async fn provide_clear(&self) -> u64 {
+        match &self.inner.provider {
+            Some(provider) => provider.clear().await,
+            None => 0,
+        }
+    }
+
+    /// Announces everything that `Provide.Strategy` names once, now; `None` if nothing is
+    /// announced at all. Dropping the future stops it.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError::Routing`] if nobody can be told.
+    pub async fn reprovide(&self) -> Result<Option<Swept>, NodeError> {
+        match &self.inner.provider {
+            Some(provider) => Ok(Some(provider.reprovide().await?)),
+            None => Ok(None),
+        }
     }
 
     pub(crate) fn scrubber(&self) -> &Arc<Scrubber> {

@@ -6,18 +6,21 @@ use crate::{
     Config, NodeError, bootstrap,
     config::{Addresses, Settings, Transports, private_network_forced},
     identity::Identity,
+    mfs::Mfs,
     peering::{PEERING_COUNT_MAX, Peerings},
+    provide::Provider,
 };
 use cairn_network::{
     Filters, Multiaddr, Network, NetworkConfig, PeerId, SWARM_KEY_FILE_LEN_MAX, SwarmKey,
     TrimSettings,
 };
-use cairn_runtime::{Tasks, blocking, open_files_max};
+use cairn_runtime::{Clock, Tasks, blocking, open_files_max};
 use cairn_store::Repo;
 use std::{
     fs::File,
     io::{self, Read as _},
     path::PathBuf,
+    sync::Arc,
 };
 use tracing::debug;
 
@@ -81,6 +84,24 @@ async fn swarm_key(path: PathBuf) -> Result<Option<SwarmKey>, NodeError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(wrong(error.to_string())),
     }
+}
+
+/// Starts announcing, if there is anybody to tell and the config wants it.
+pub(super) fn provider(
+    config: &Config,
+    kept: (Arc<Repo>, Arc<Mfs>),
+    network: Option<&Network>,
+    tasks: &Tasks,
+) -> Result<Option<Arc<Provider>>, NodeError> {
+    let settings = config.read(Settings::provide)?;
+    let Some(network) = network.filter(|network| network.routing().is_on() && settings.enabled)
+    else {
+        return Ok(None);
+    };
+    let provider = Arc::new(Provider::new(kept, network, settings, Clock::system()));
+    tasks.spawn("provide roots", Arc::clone(&provider).announce_roots());
+    tasks.spawn("provide round", Arc::clone(&provider).go_round());
+    Ok(Some(provider))
 }
 
 fn network_config(identity: &Identity, settings: &Settings) -> Result<NetworkConfig, NodeError> {

@@ -26,6 +26,7 @@ mod object;
 mod own;
 pub(crate) mod pin;
 mod ping;
+mod provide;
 mod pubsub;
 mod refs;
 pub(crate) mod repo;
@@ -144,6 +145,11 @@ pub const COMMANDS: &[&Command] = &[
     &routing::get::COMMAND,
     &routing::put::COMMAND,
     &routing::provide::COMMAND,
+    &routing::provide::REPROVIDE,
+    &provide::COMMAND,
+    &provide::ONCE,
+    &provide::STAT,
+    &provide::CLEAR,
     &routing::DHT,
     &routing::query::COMMAND,
     &routing::findprovs::DHT,
@@ -182,6 +188,7 @@ pub const COMMANDS: &[&Command] = &[
     &stats::BITSWAP,
     &stats::bw::COMMAND,
     &stats::dht::COMMAND,
+    &provide::STATS,
     &stats::REPO,
     &cid::COMMAND,
     &cid::format::COMMAND,
