@@ -12,6 +12,9 @@ Requests, answered in order:
   {"op": "pin", "cid": C}                 -> {"ok": true}
   {"op": "unpin", "cid": C}               its blocks stay -> {"ok": true}
   {"op": "pins"}                          all that is pinned, however -> {"cids": [C…]}
+  {"op": "subscribe", "topic": T}         listens -> {"id": N}
+  {"op": "next", "id": N}                 the next message, if there is one by now -> {"message": M}
+  {"op": "publish", "topic": T, "text": X} -> {"ok": true}
 Anything that fails answers {"error": TEXT}. The end of standard input ends the peer.
 
 The core is Kubo 0.22, so it adds as CIDv0 with 256 KiB dag-pb leaves. It is told of no bootstrap
@@ -42,6 +45,9 @@ SIGNATURES = {  # name: (result, arguments)
     "ListPins": (CHARS, [CHARS]),
     "PinCID": (ctypes.c_int, [CHARS, CHARS]),
     "UnpinCID": (ctypes.c_int, [CHARS, CHARS]),
+    "PubSubSubscribe": (ctypes.c_longlong, [CHARS, CHARS]),
+    "PubSubNextMessage": (CHARS, [ctypes.c_longlong]),
+    "PubSubPublish": (ctypes.c_int, [CHARS, CHARS, CHARS, ctypes.c_int]),
 }
 
 
@@ -64,6 +70,7 @@ def keep_to_loopback(config):
     )
     config["Discovery"]["MDNS"]["Enabled"] = False
     config["Routing"] = {"Type": os.environ.get("KUBO_ROUTING", "none")}
+    config["Pubsub"] = {"Enabled": True}
     config["AutoNAT"] = {"ServiceMode": "disabled"}
     swarm = config.setdefault("Swarm", {})
     swarm["DisableNatPortMap"] = True
@@ -140,6 +147,22 @@ class Peer:
     def pins(self, _request):
         return {"cids": json.loads(filled(self.kubo.ListPins(self.repo), "list the pins"))}
 
+    def subscribe(self, request):
+        number = self.kubo.PubSubSubscribe(self.repo, request["topic"].encode())
+        if number < 0:
+            raise RuntimeError(f"could not listen to {request['topic']}")
+        return {"id": number}
+
+    def next(self, request):
+        message = self.kubo.PubSubNextMessage(request["id"])
+        return {"message": json.loads(message) if message else None}
+
+    def publish(self, request):
+        data = request["text"].encode()
+        if self.kubo.PubSubPublish(self.repo, request["topic"].encode(), data, len(data)) != 0:
+            raise RuntimeError(f"could not publish to {request['topic']}")
+        return {"ok": True}
+
 
 def main():
     # The library prints to standard output by itself; answers go through a copy of it.
@@ -161,6 +184,9 @@ def main():
             peer.pin,
             peer.unpin,
             peer.pins,
+            peer.subscribe,
+            peer.next,
+            peer.publish,
         )
     }
     print(json.dumps(peer.hello()), file=answers)

@@ -2,7 +2,7 @@
 //!
 //! Not here: how messages spread (`crates/network/tests/pubsub.rs`).
 
-use cairn_tests::{Daemon, Home, Running, fail, http};
+use cairn_tests::{Daemon, Home, Peer, Running, fail, http, peers};
 use serde_json::json;
 
 const FLAG: &[&str] = &["--enable-pubsub-experiment"];
@@ -56,4 +56,32 @@ fn what_is_wrong_is_said() {
     let plain = http::post(daemon.api, "/api/v0/pubsub/peers?arg=!plain");
     assert_eq!(plain.status, 400);
     assert!(plain.text().contains("multibase"), "{}", plain.text());
+}
+
+#[test]
+fn messages_go_to_kubo_and_back() {
+    let Some(peers) = peers() else { return };
+    let home = Home::new();
+    let daemon = home.daemon_with(FLAG);
+    let mut kubo = Peer::kubo(&peers);
+    kubo.connect(&daemon.tcp_addr());
+    let topic = "between implementations";
+    let listening = kubo.ask(&json!({"op": "subscribe", "topic": topic}))["id"].clone();
+    let mut heard = Running::start(home.command().args(["pubsub", "sub", topic]));
+    let from_us = home.file("message", "from cairn");
+    let (mut there, mut back) = (false, false);
+    for _ in 0..200 {
+        home.run(["pubsub", "pub", topic, from_us.to_str().expect("a name")]).text();
+        kubo.ask(&json!({"op": "publish", "topic": topic, "text": "from kubo\n"}));
+        let message = kubo.ask(&json!({"op": "next", "id": listening}))["message"].clone();
+        there |= message["data"] == "ZnJvbSBjYWlybg==";
+        let wait = std::time::Duration::from_millis(100);
+        while let Ok(Some(line)) = heard.line_within(wait) {
+            back |= line.ends_with("from kubo");
+        }
+        if there && back {
+            return;
+        }
+    }
+    fail(&format!("heard there: {there}, heard here: {back}"));
 }
