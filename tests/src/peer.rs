@@ -26,13 +26,17 @@ impl Peer {
         Self::kubo_in(home, tempfile::tempdir().expect("a temporary folder can be made"))
     }
 
+    /// Starts Kubo's core with its DHT, which keeps to those it is connected to.
+    pub fn kubo_with_dht(home: &Path) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let mut command = kubo_command(home, &folder);
+        command.env("KUBO_ROUTING", "dht");
+        Self::start(&mut command, folder)
+    }
+
     /// Starts Kubo's core on the repository that another left in `folder`.
     pub fn kubo_in(home: &Path, folder: TempDir) -> Self {
-        let mut command = Command::new("python3");
-        command
-            .arg(source("kubo_peer.py"))
-            .arg(folder.path().join("repo"))
-            .env("PYTHONPATH", home.join("py"));
+        let mut command = kubo_command(home, &folder);
         Self::start(&mut command, folder)
     }
 
@@ -106,6 +110,15 @@ impl Peer {
         let found = self.addrs.iter().find(|addr| fits(addr));
         found.unwrap_or_else(|| fail(&format!("not in {:?}", self.addrs)))
     }
+}
+
+fn kubo_command(home: &Path, folder: &TempDir) -> Command {
+    let mut command = Command::new("python3");
+    command
+        .arg(source("kubo_peer.py"))
+        .arg(folder.path().join("repo"))
+        .env("PYTHONPATH", home.join("py"));
+    command
 }
 
 /// Runs one of the scripts in `tests/peers/` with the installed Node.js, to its end.

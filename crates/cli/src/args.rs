@@ -4,6 +4,7 @@
 
 use cairn_rpc::{
     ARGUMENTS_MAX, Argument, ArgumentKind, COMMANDS, Command, GLOBAL, Kind, Opt, Request, VERSION,
+    encoded_in_multibase,
 };
 use clap::{Arg, ArgAction, ArgMatches, builder::ValueParser, error::ErrorKind};
 use std::{ffi::OsString, path::PathBuf};
@@ -79,7 +80,12 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, 
             options.extend(values.map(|value| (option.long.to_owned(), value.clone())));
         }
     }
-    let (texts, paths) = arguments_of(command, matches);
+    let (mut texts, paths) = arguments_of(command, matches);
+    for (text, argument) in texts.iter_mut().zip(command.arguments) {
+        if argument.kind == ArgumentKind::Encoded {
+            *text = encoded_in_multibase(text.as_bytes());
+        }
+    }
     match Request::new(command, texts, options) {
         Ok(request) => {
             globals.offline = request.is_offline();
@@ -117,7 +123,7 @@ fn arguments_of(command: &Command, matches: &ArgMatches) -> (Vec<String>, Vec<Pa
     let (mut texts, mut paths) = (Vec::new(), Vec::new());
     for argument in command.arguments {
         match argument.kind {
-            ArgumentKind::Text => {
+            ArgumentKind::Text | ArgumentKind::Encoded => {
                 texts.extend(
                     matches.get_many::<String>(argument.name).into_iter().flatten().cloned(),
                 );
@@ -175,7 +181,7 @@ fn arg_of_argument(argument: &'static Argument) -> Arg {
     let arg = Arg::new(argument.name).help(argument.help).value_name(argument.name);
     let arg = if argument.many { arg.num_args(0..=ARGUMENTS_MAX) } else { arg };
     match argument.kind {
-        ArgumentKind::Text => arg,
+        ArgumentKind::Text | ArgumentKind::Encoded => arg,
         ArgumentKind::File => arg.value_parser(ValueParser::path_buf()),
     }
 }

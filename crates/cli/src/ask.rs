@@ -77,7 +77,7 @@ pub(crate) async fn outputs(
         return Ok((client::send(call, stream, request, files).await?, None));
     }
     let path = repo_path(globals)?;
-    let node = Node::open(OpenOptions { path, online: false }).await?;
+    let node = Node::open(OpenOptions { path, online: false, pubsub: false }).await?;
     let host = Host { node: Some(node.clone()), is_daemon: false };
     Ok((cairn_rpc::start(request.clone(), files, host)?.boxed(), Some(node)))
 }

@@ -32,7 +32,7 @@ pub(crate) struct Batches {
 impl Batches {
     /// Looks where the arguments come from.
     pub(crate) fn of(request: Request) -> Self {
-        let texts = || request.command().arguments.iter().filter(|a| a.kind == ArgumentKind::Text);
+        let texts = || request.command().arguments.iter().filter(|a| a.kind != ArgumentKind::File);
         let may_be_stdin = texts().next_back().is_some_and(|last| last.stdin && last.required);
         let lacks = request.arguments().len() < texts().count();
         let from_stdin = may_be_stdin && lacks && !std::io::stdin().is_terminal();
@@ -43,7 +43,7 @@ impl Batches {
     /// The next request; there is at least one.
     pub(crate) fn next(&mut self) -> Result<Option<Request>, Failure> {
         let command = self.request.command();
-        let mut texts = command.arguments.iter().filter(|a| a.kind == ArgumentKind::Text);
+        let mut texts = command.arguments.iter().filter(|a| a.kind != ArgumentKind::File);
         let splits = texts.next().is_some_and(|first| first.many);
         let (mut arguments, mut len) = (Vec::new(), 0);
         while !splits || len < BATCH_LEN_MAX {

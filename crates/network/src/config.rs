@@ -2,7 +2,9 @@
 //!
 //! Not here: where the values come from (`cairn-node`'s config).
 
-use crate::{BandwidthLimits, DhtConfig, Filters, Keypair, Multiaddr, SwarmKey, TrimSettings};
+use crate::{
+    BandwidthLimits, DhtConfig, Filters, Keypair, Multiaddr, PubsubConfig, SwarmKey, TrimSettings,
+};
 use cairn_runtime::{Budget, Clock};
 use std::time::Duration;
 
@@ -48,6 +50,8 @@ pub struct NetworkConfig {
     pub idle_timeout: Duration,
     /// Which DHTs to take part in; none unless told.
     pub dht: DhtConfig,
+    /// How messages of topics are spread; `None` to take no part.
+    pub pubsub: Option<PubsubConfig>,
     /// Addresses that are neither dialled nor answered.
     pub filters: Filters,
     /// The key of the private network that this node belongs to, if it belongs to one.
@@ -74,6 +78,7 @@ impl NetworkConfig {
             serve: true,
             idle_timeout: Duration::from_hours(24),
             dht: DhtConfig::default(),
+            pubsub: None,
             filters: Filters::default(),
             swarm_key: None,
             bandwidth: BandwidthLimits::default(),

@@ -22,6 +22,7 @@ mod records;
 pub(crate) mod rpc;
 pub(crate) mod scope;
 mod server;
+pub(crate) mod sweep;
 pub(crate) mod table;
 mod upkeep;
 pub(crate) mod wire;

@@ -19,6 +19,8 @@ mod identity;
 mod info;
 mod network;
 mod ping;
+mod provide;
+mod pubsub;
 mod retrieval;
 mod routing;
 mod session;
@@ -30,13 +32,18 @@ mod swarm_key;
 pub use bitswap::fuzz::TARGETS as FUZZ_TARGETS;
 pub use bitswap::limits;
 pub use config::{ConnectionLimits, NetworkConfig};
-pub use dht::{DhtConfig, DhtMode, scope::Contact};
+pub use dht::{DhtConfig, DhtMode, scope::Contact, sweep::Swept};
 pub use error::NetworkError;
 pub use identity::{Keypair, PeerId, PublicKey, decode_private_key, generate_ed25519};
 pub use info::{BitswapStat, Direction, LedgerInfo, PeerInfo};
 pub use libp2p::Multiaddr;
-pub use network::Network;
+pub use network::{IDENTIFY_PATIENCE, Network};
 pub use ping::{PING_TIMEOUT, Pinger};
+pub use provide::{KEYS_MAX as PROVIDE_KEYS_MAX, PARTS as PROVIDE_PARTS, ProvideKeys};
+pub use pubsub::{
+    MESSAGE_LEN_MAX, PubsubConfig, PubsubError, PubsubMessage, Subscription, TOPIC_COUNT_MAX,
+    TOPIC_LEN_MAX,
+};
 pub use routing::{DhtBucket, DhtPeer, DhtStat, QueryEvent, QueryEvents, Routing, RoutingError};
 pub use session::{Arrival, Session};
 pub use swarm::{Bandwidth, BandwidthLimits, Filters, Range, TrimSettings};

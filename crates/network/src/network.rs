@@ -8,20 +8,35 @@
 
 use crate::{
     Bandwidth, BitswapStat, Filters, LedgerInfo, Multiaddr, NetworkConfig, NetworkError, PeerId,
-    PeerInfo, Pinger, PublicKey, Routing, Session,
+    PeerInfo, Pinger, PublicKey, PubsubError, Routing, Session, Subscription,
     bitswap::{self, engine},
     dht, ping,
+    pubsub::{Hub, PubsubCommand},
     retrieval::{Retrieval, SEARCHES_MAX, Seeker},
     streams,
     swarm::{self, Meter, Reply},
 };
+use bytes::Bytes;
 use cairn_block::{BlockStore, Cid};
 use cairn_runtime::{Clock, Tasks};
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use libp2p::multiaddr::Protocol;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::{
+    sync::{Semaphore, mpsc, oneshot},
+    time::sleep,
+};
+
+/// Longest wait for what a peer tells about itself.
+pub const IDENTIFY_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Between two looks whether it has.
+const IDENTIFY_PAUSE: Duration = Duration::from_millis(20);
 
 /// Commands that may wait for one of the two tasks.
 const COMMAND_QUEUE_LEN: usize = 256;
@@ -80,7 +95,8 @@ impl Network {
         let behaviours = (behaviour, streams::Behaviour::new(accepted));
         let (filters, clock) = (config.filters.clone(), config.clock.clone());
         let meter = Meter::new(config.bandwidth, &clock);
-        let links = (dhts.dhts(), meter.clone());
+        let hub = Hub::new(public_key.to_peer_id(), swarm_sender.clone());
+        let links = (dhts.dhts(), meter.clone(), hub);
         let swarm = swarm::open(config, behaviours, links, tasks).await?;
         let listen_failures = swarm.listen_failures.clone();
         start_engine(store);
@@ -161,6 +177,40 @@ impl Network {
         self.ask(|reply| swarm::Command::Connect(addr, reply)).await?
     }
 
+    /// Connects to a peer by what is known of it, or by what routing finds.
+    ///
+    /// # Errors
+    ///
+    /// [`NetworkError::Dial`].
+    pub async fn connect_peer(&self, peer: PeerId) -> Result<(), NetworkError> {
+        let known = Multiaddr::empty().with(Protocol::P2p(peer));
+        let Err(error) = self.connect(known).await else { return Ok(()) };
+        let Ok(contact) = self.routing().find_peer(peer, None).await else { return Err(error) };
+        let mut last = error;
+        for addr in contact.addrs {
+            let Ok(addr) = addr.with_p2p(peer) else { continue };
+            match self.connect(addr).await {
+                Ok(_) => return Ok(()),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// What a connected peer tells about itself, which comes a moment after the connection; what
+    /// is known if it has not told within [`IDENTIFY_PATIENCE`]. `None` if it has gone.
+    pub async fn identified(&self, peer: PeerId) -> Option<PeerInfo> {
+        let mut looks = IDENTIFY_PATIENCE.as_millis() / IDENTIFY_PAUSE.as_millis();
+        loop {
+            let info = self.peers().await.into_iter().find(|info| info.id == peer)?;
+            if info.public_key.is_some() || looks == 0 {
+                return Some(info);
+            }
+            looks -= 1;
+            sleep(IDENTIFY_PAUSE).await;
+        }
+    }
+
     /// Closes all connections with `peer`.
     ///
     /// # Errors
@@ -200,6 +250,61 @@ impl Network {
         let stream = answer.await.map_err(|_| NetworkError::NotConnected { peer })?;
         let stream = stream.map_err(|error| ping::not_opened(peer, error))?;
         Ok(Pinger { peer, stream, clock: self.shared.clock.clone() })
+    }
+
+    /// Publishes a message, to those who listen here as well.
+    ///
+    /// Nobody listening is no error. Dropping the future may or may not publish it.
+    ///
+    /// # Errors
+    ///
+    /// Any [`PubsubError`].
+    pub async fn publish(&self, topic: String, data: Bytes) -> Result<(), PubsubError> {
+        self.ask_pubsub(|reply| PubsubCommand::Publish(topic, data, reply)).await?
+    }
+
+    /// Listens to a topic.
+    ///
+    /// # Errors
+    ///
+    /// Any [`PubsubError`].
+    pub async fn subscribe(&self, topic: String) -> Result<Subscription, PubsubError> {
+        self.ask_pubsub(|reply| PubsubCommand::Subscribe(topic, reply)).await?
+    }
+
+    /// The topics that are listened to here.
+    ///
+    /// # Errors
+    ///
+    /// [`PubsubError::Disabled`].
+    pub async fn topics(&self) -> Result<Vec<String>, PubsubError> {
+        self.ask_pubsub(PubsubCommand::Topics).await
+    }
+
+    /// The peers that listen to a topic, or to any.
+    ///
+    /// # Errors
+    ///
+    /// [`PubsubError::Disabled`].
+    pub async fn pubsub_peers(&self, topic: Option<String>) -> Result<Vec<PeerId>, PubsubError> {
+        self.ask_pubsub(|reply| PubsubCommand::Peers(topic, reply)).await
+    }
+
+    /// Forgets how far the messages of an author, or of all, are numbered.
+    pub async fn pubsub_reset(&self, author: Option<PeerId>) {
+        let command = swarm::Command::Pubsub(PubsubCommand::Reset(author));
+        drop(self.shared.swarm.send(command).await);
+    }
+
+    async fn ask_pubsub<T>(
+        &self,
+        command: impl FnOnce(Reply<T>) -> PubsubCommand,
+    ) -> Result<T, PubsubError> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.shared.swarm.send(swarm::Command::Pubsub(command(reply))).await;
+        sent.map_err(|_| PubsubError::Stopped)?;
+        // What does not take part answers nothing.
+        answer.await.map_err(|_| PubsubError::Disabled)
     }
 
     /// Every connection, in no order.

@@ -10,8 +10,8 @@
 mod info;
 
 use crate::{
-    PeerId,
-    dht::{Dht, scope::Contact, streamed, wire::Kind, wire::Message},
+    PeerId, ProvideKeys,
+    dht::{Dht, scope::Contact, streamed, sweep::Swept, wire::Kind, wire::Message},
 };
 use cairn_block::Cid;
 use cairn_names::{better_value, check_value};
@@ -149,6 +149,36 @@ impl Routing {
         let key = cid.multihash().to_bytes();
         let told = self.dhts.iter().map(|dht| dht.provide(&key, events.cloned()));
         sum(join_all(told).await)
+    }
+
+    /// Announces all keys of a part of the keyspace, region by region.
+    ///
+    /// # Errors
+    ///
+    /// Why nobody could be told; with several ways to announce, if none worked.
+    pub async fn sweep(&self, keys: &ProvideKeys, part: u16) -> Result<Swept, RoutingError> {
+        let keys = keys.part(part);
+        let mut total = Swept::default();
+        let mut failure = None;
+        for dht in self.dhts.iter().filter(|dht| dht.size() > 0) {
+            match dht.sweep(&keys).await {
+                Ok(swept) => {
+                    total.keys = total.keys.max(swept.keys);
+                    total.told += swept.told;
+                    total.lookups += swept.lookups;
+                    total.regions += swept.regions;
+                }
+                Err(error) => failure = Some(error),
+            }
+        }
+        total.missed = keys.len() as u64 - total.keys;
+        match failure {
+            Some(error) if total.keys == 0 && !keys.is_empty() => Err(error),
+            _ if total.keys == 0 && !keys.is_empty() && !self.has_peers() => {
+                Err(RoutingError::NoPeers)
+            }
+            _ => Ok(total),
+        }
     }
 
     /// Searches for the peers nearest to a key or peer ID, given as bytes.

@@ -18,6 +18,7 @@ pub use trim::TrimSettings;
 use crate::{
     Direction, Multiaddr, NetworkConfig, NetworkError, PeerId, PeerInfo, bitswap,
     dht::Dht,
+    pubsub::{Hub, PubsubCommand},
     streams::{self, StreamReply},
 };
 use addrs::ADDRS_PER_PEER_MAX;
@@ -90,6 +91,7 @@ pub(crate) enum Command {
     Punish(PeerId),
     /// Keeps the connection with a peer when others are closed, or no longer.
     Protect(PeerId, bool),
+    Pubsub(PubsubCommand),
 }
 
 /// Someone waiting for a dial to end.
@@ -114,6 +116,7 @@ pub(crate) struct SwarmTask {
     /// When each connection was opened.
     opened: HashMap<ConnectionId, Instant>,
     meter: Meter,
+    hub: Hub,
     trim: Option<TrimSettings>,
     clock: Clock,
     /// Listeners that have not reported an address yet.
@@ -125,7 +128,7 @@ pub(crate) struct SwarmTask {
 pub(crate) async fn open(
     config: NetworkConfig,
     behaviours: (bitswap::Behaviour, streams::Behaviour),
-    (dhts, meter): (Vec<Dht>, Meter),
+    (dhts, meter, hub): (Vec<Dht>, Meter, Hub),
     tasks: &Tasks,
 ) -> Result<SwarmTask, NetworkError> {
     let mut swarm = build::swarm(&config, behaviours, (tasks, &meter))?;
@@ -146,6 +149,7 @@ pub(crate) async fn open(
         protected: HashSet::new(),
         opened: HashMap::new(),
         meter,
+        hub,
         trim: config.trim,
         clock: config.clock,
         opening: HashMap::new(),
@@ -207,6 +211,9 @@ impl SwarmTask {
                 self.swarm.behaviour_mut().streams.open(peer, protocol, reply);
             }
             Command::Release(peer) => self.release(peer),
+            Command::Pubsub(command) => {
+                self.hub.on_command(self.swarm.behaviour_mut().pubsub.as_mut(), command);
+            }
             Command::Protect(peer, true) => drop(self.protected.insert(peer)),
             Command::Protect(peer, false) => drop(self.protected.remove(&peer)),
             Command::Punish(peer) => {
@@ -339,6 +346,11 @@ impl SwarmTask {
             BehaviourEvent::Ping(ping::Event { connection, result: Ok(rtt), .. }) => {
                 if let Some(info) = self.connections.get_mut(&connection) {
                     info.latency = Some(rtt);
+                }
+            }
+            BehaviourEvent::Pubsub(event) => {
+                if let Some(gossip) = self.swarm.behaviour_mut().pubsub.as_mut() {
+                    self.hub.on_event(gossip, event);
                 }
             }
             BehaviourEvent::Mdns(mdns::Event::Discovered(found)) => self.on_discovered(found),

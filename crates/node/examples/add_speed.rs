@@ -29,7 +29,7 @@ async fn add(dir: PathBuf, path: PathBuf, only_hash: bool) -> Result<(), NodeErr
     if !repo.exists() {
         cairn_node::init(&repo, InitOptions::default()).await?;
     }
-    let node = Node::open(OpenOptions { path: repo, online: false }).await?;
+    let node = Node::open(OpenOptions { path: repo, online: false, pubsub: false }).await?;
     let clock = Clock::system();
     let (start, cpu_start) = (clock.monotonic(), cpu_secs());
     let walk = LocalWalkOptions { recursive: true, ..LocalWalkOptions::default() };

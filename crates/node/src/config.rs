@@ -19,7 +19,9 @@ mod tree;
 mod units;
 
 pub use adopt::{Adopted, adopt};
-pub use environment::{expand_home, kubo_repo_path, own_repo_path, repo_path};
+pub use environment::{
+    expand_home, kubo_repo_path, own_repo_path, private_network_forced, repo_path,
+};
 pub use profile::{PROFILES, Profile};
 pub use sections::{
     Addresses, Authorization, Bitswap, ConnMgr, Experimental, Gateway, GcSettings, PeeringPeer,

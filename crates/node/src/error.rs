@@ -5,7 +5,7 @@
 use crate::{add::AddEntryError, config::ConfigError, mfs::MfsError};
 use cairn_block::{BlockError, Cid};
 use cairn_dag::{CarError, DagError, PathError};
-use cairn_network::NetworkError;
+use cairn_network::{NetworkError, RoutingError};
 use cairn_store::{PinError, RepoError, StoreError};
 use cairn_unixfs::UnixfsError;
 use thiserror::Error;
@@ -34,6 +34,17 @@ pub enum NodeError {
     /// The network did not start or answer.
     #[error(transparent)]
     Network(#[from] NetworkError),
+    /// The key of a private network cannot be read, or there should be one.
+    #[error("private network: {path}: {reason}", path = path.display())]
+    SwarmKey {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Routing gave no answer.
+    #[error(transparent)]
+    Routing(#[from] RoutingError),
     /// A walk over a DAG failed.
     #[error(transparent)]
     Dag(#[from] DagError),

@@ -6,7 +6,7 @@
 
 use crate::config::ConfigError;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use cairn_network::{Keypair, PeerId, decode_private_key, generate_ed25519};
+use cairn_network::{Keypair, PeerId, PublicKey, decode_private_key, generate_ed25519};
 use serde_json::Value;
 use std::fmt;
 
@@ -55,7 +55,7 @@ impl Identity {
 
     /// The public key in libp2p's protobuf form, as base64 (`id` shows it).
     pub fn public_key_base64(&self) -> String {
-        STANDARD.encode(self.keypair.public().encode_protobuf())
+        public_key_base64(&self.keypair.public())
     }
 
     /// The key pair, for the network's handshakes.
@@ -74,6 +74,12 @@ impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Identity").field("peer_id", &self.peer_id).finish_non_exhaustive()
     }
+}
+
+/// A public key in libp2p's protobuf form, as base64.
+#[must_use]
+pub fn public_key_base64(key: &PublicKey) -> String {
+    STANDARD.encode(key.encode_protobuf())
 }
 
 #[cfg(test)]

@@ -29,7 +29,9 @@ mod local;
 mod mfs;
 mod node;
 mod outside;
+mod peering;
 mod pins;
+mod provide;
 mod scrub;
 mod verify;
 mod web;
@@ -47,16 +49,18 @@ pub use error::{ErrorKind, NodeError};
 #[cfg(feature = "fuzz")]
 pub use fuzz::TARGETS as FUZZ_TARGETS;
 pub use git::{GIT_OBJECTS_MAX, GitExport, GitImport, GitPack, git_root};
-pub use identity::Identity;
+pub use identity::{Identity, public_key_base64};
 pub use import::CarImport;
 pub use init::{InitOptions, InitReport, init};
 pub use local::{LocalWalkOptions, local_entries};
 pub use mfs::{MfsCopy, MfsError, MfsFormat, MfsPath, MfsWrite};
 pub use node::{Node, OpenOptions};
+pub use peering::{PEERING_COUNT_MAX, Peerings};
 pub use pins::{
     BadBlock, PinCheck, PinChecks, PinEntries, PinEntry, PinFilter, PinOptions, PinPage,
     PinPageStream, PinProgress, PinState,
 };
+pub use provide::{ProvideRound, ProvideStat};
 pub use scrub::{ScrubSettings, ScrubStatus};
 pub use verify::{Healing, Removal, Repair, VerifyEvent, VerifyFinding};
 pub use web::web_entries;

@@ -5,12 +5,21 @@
 mod start;
 
 use crate::{
-    Blocks, Config, Fetch, Identity, NodeError, add::add_count_max, blocks::Reach, bootstrap,
-    config::Settings, init::open_config, mfs::Mfs, outside::Outside, scrub::Scrubber,
+    Blocks, Config, Fetch, Identity, NodeError,
+    add::add_count_max,
+    blocks::Reach,
+    bootstrap,
+    config::Settings,
+    init::open_config,
+    mfs::Mfs,
+    outside::Outside,
+    peering::Peerings,
+    provide::{ProvideStat, Provider},
+    scrub::Scrubber,
 };
 use cairn_block::Cid;
 use cairn_dag::{DagError, IpfsPath, Visit, WalkOptions};
-use cairn_network::Network;
+use cairn_network::{Network, Swept};
 use cairn_runtime::{Budget, Clock, RealVfs, Tasks, Vfs, blocking};
 use cairn_store::{Pins, Repo, Store};
 use cairn_unixfs::Resolved;
@@ -29,6 +38,8 @@ pub struct OpenOptions {
     pub path: PathBuf,
     /// Whether to start the network.
     pub online: bool,
+    /// Whether to take part in pubsub whatever `Pubsub.Enabled` says.
+    pub pubsub: bool,
 }
 
 /// An open repository with everything that works on it; cheap to clone.
@@ -43,6 +54,7 @@ struct Inner {
     config: Config,
     identity: Identity,
     network: Option<Network>,
+    peerings: Option<Peerings>,
     tasks: Tasks,
     clock: Clock,
     shutdown: CancellationToken,
@@ -51,6 +63,7 @@ struct Inner {
     scrubber: Arc<Scrubber>,
     outside: Arc<Outside>,
     mfs: Arc<Mfs>,
+    provider: Option<Arc<Provider>>,
 }
 
 impl Node {
@@ -76,7 +89,7 @@ impl Node {
         options: OpenOptions,
         opening: cairn_store::OpenOptions,
     ) -> Result<Self, NodeError> {
-        let path = options.path;
+        let path = options.path.clone();
         let clock = opening.clock.clone();
         let (repo, config) = blocking(move || {
             let repo = Repo::open(vfs, &path, opening)?;
@@ -91,11 +104,12 @@ impl Node {
         let enabled = config.read(Settings::experimental)?;
         let outside = Arc::new(Outside::new(repo.path(), enabled, tasks.child())?);
         repo.store().set_sources(Arc::<Outside>::clone(&outside));
-        let network = if options.online {
-            let start = start::network(&config, &identity, &repo, &tasks);
-            Some(Box::pin(start).await?)
+        let (network, peerings) = if options.online {
+            let start = start::network(&config, &identity, (&repo, options.pubsub), &tasks);
+            let (network, peerings) = Box::pin(start).await?;
+            (Some(network), Some(peerings))
         } else {
-            None
+            (None, None)
         };
         let shutdown = CancellationToken::new();
         let budget = config.read(Settings::memory)?;
@@ -105,11 +119,14 @@ impl Node {
             .read(|settings| Scrubber::new(kept, network.clone(), clock.clone(), settings))?;
         let scrubber = Arc::new(scrubber);
         let mfs = Arc::new(Mfs::new(Arc::clone(&repo)));
+        let kept = (Arc::clone(&repo), Arc::clone(&mfs));
+        let provider = start::provider(&config, kept, network.as_ref(), &tasks)?;
         let inner = Inner {
             repo,
             config,
             identity,
             network,
+            peerings,
             tasks,
             clock,
             shutdown,
@@ -118,6 +135,7 @@ impl Node {
             scrubber,
             outside,
             mfs,
+            provider,
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -202,6 +220,11 @@ impl Node {
         bootstrap::remove(self.config(), entries)
     }
 
+    /// The peers that the node stays connected with, if it is online.
+    pub fn peerings(&self) -> Option<&Peerings> {
+        self.inner.peerings.as_ref()
+    }
+
     /// Who this node is.
     pub fn identity(&self) -> &Identity {
         &self.inner.identity
@@ -276,6 +299,39 @@ impl Node {
 
     pub(crate) fn mfs(&self) -> &Arc<Mfs> {
         &self.inner.mfs
+    }
+
+    /// Announces new roots soon, if `Provide` wants that; costs nothing otherwise.
+    pub(crate) fn announce_roots(&self, roots: &[Cid], are_pinned: bool) {
+        if let Some(provider) = &self.inner.provider {
+            provider.announce(roots, are_pinned);
+        }
+    }
+
+    /// How announcing goes; `None` if nothing is announced.
+    pub fn provide_stat(&self) -> Option<ProvideStat> {
+        self.inner.provider.as_ref().map(|provider| provider.stat())
+    }
+
+    /// Takes the roots that wait to be announced out of their queue; returns how many.
+    pub async fn provide_clear(&self) -> u64 {
+        match &self.inner.provider {
+            Some(provider) => provider.clear().await,
+            None => 0,
+        }
+    }
+
+    /// Announces everything that `Provide.Strategy` names once, now; `None` if nothing is
+    /// announced at all. Dropping the future stops it.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError::Routing`] if nobody can be told.
+    pub async fn reprovide(&self) -> Result<Option<Swept>, NodeError> {
+        match &self.inner.provider {
+            Some(provider) => Ok(Some(provider.reprovide().await?)),
+            None => Ok(None),
+        }
     }
 
     pub(crate) fn scrubber(&self) -> &Arc<Scrubber> {

@@ -160,6 +160,7 @@ impl Node {
             let pins = self.pins().clone();
             blocking(move || pins.add(&pinned)).await?;
         }
+        self.announce_roots(cids, true);
         Ok(())
     }
 
@@ -243,6 +244,7 @@ impl Node {
         let removed = if unpin { vec![from.clone()] } else { Vec::new() };
         let pins = self.pins().clone();
         blocking(move || pins.update(&[new], &removed)).await?;
+        self.announce_roots(std::slice::from_ref(to), true);
         Ok(())
     }
 

@@ -22,7 +22,7 @@ pub(crate) async fn run(request: &Request, globals: &Globals) -> Result<ExitCode
         bare.parse::<Cid>().map_err(|error| wrong(text, &error))
     });
     let path = ask::repo_path(globals)?;
-    let opened = Node::open(OpenOptions { path, online: false }).await;
+    let opened = Node::open(OpenOptions { path, online: false, pubsub: false }).await;
     let node = opened.map_err(|error| {
         Failure::Failed(format!("opening repo (is the daemon running?): {error}"))
     })?;

@@ -86,7 +86,9 @@ pub(crate) async fn run(request: &Request, globals: &Globals) -> Result<ExitCode
         init_repo(request, &path).await?;
     }
     let online = !request.is_offline();
-    let node = Node::open(OpenOptions { path, online }).await?;
+    let node =
+        Node::open(OpenOptions { path, online, pubsub: request.flag("enable-pubsub-experiment") })
+            .await?;
     node.collect_when_needed(request.flag("enable-gc"))?;
     node.scrub_in_background();
     let stop = node.shutdown_requested();

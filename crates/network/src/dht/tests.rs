@@ -25,7 +25,7 @@ use std::{
 /// All nodes that can reach each other.
 #[derive(Default)]
 pub(crate) struct World {
-    nodes: Mutex<HashMap<PeerId, Dht>>,
+    nodes: Mutex<HashMap<PeerId, (Dht, Arc<Allowances>)>>,
     pub(crate) asked: AtomicUsize,
     pub(crate) told: AtomicUsize,
 }
@@ -34,11 +34,10 @@ pub(crate) struct World {
 struct Direct {
     world: Arc<World>,
     own: OnceLock<Contact>,
-    allowances: Allowances,
 }
 
 impl World {
-    fn node(&self, peer: &PeerId) -> Result<Dht, RpcError> {
+    fn node(&self, peer: &PeerId) -> Result<(Dht, Arc<Allowances>), RpcError> {
         let node = self.nodes.lock().unwrap().get(peer).cloned();
         node.ok_or_else(|| RpcError::Unreachable { reason: "gone".to_owned() })
     }
@@ -58,8 +57,8 @@ impl Rpc for Direct {
             self.world.asked.fetch_add(1, Ordering::Relaxed);
             let own = self.own.get().unwrap();
             let from = From { peer: own.peer, addr: own.addrs[0].clone() };
-            let node = self.world.node(&to.peer)?;
-            match node.answer(&from, request, &self.allowances).await {
+            let (node, allowances) = self.world.node(&to.peer)?;
+            match node.answer(&from, request, &allowances).await {
                 Ok(Some(answer)) => Ok(answer),
                 other => Err(RpcError::Broken { reason: format!("{other:?}") }),
             }
@@ -80,9 +79,9 @@ impl Rpc for Direct {
             self.world.told.fetch_add(messages.len(), Ordering::Relaxed);
             let own = self.own.get().unwrap();
             let from = From { peer: own.peer, addr: own.addrs[0].clone() };
-            let node = self.world.node(&to.peer)?;
+            let (node, allowances) = self.world.node(&to.peer)?;
             for message in messages {
-                node.answer(&from, message, &self.allowances).await.unwrap();
+                node.answer(&from, message, &allowances).await.unwrap();
             }
             Ok(())
         }
@@ -96,15 +95,11 @@ pub(crate) fn node(world: &Arc<World>, number: usize) -> Dht {
     let (a, b) = (11 + number / 250 % 80, number % 250);
     let addr = format!("/ip4/{a}.{b}.0.1/tcp/{}", 1 + number).parse().unwrap();
     let contact = Contact { peer, addrs: vec![addr] };
-    let rpc = Direct {
-        world: Arc::clone(world),
-        own: OnceLock::from(contact),
-        allowances: Allowances::default(),
-    };
+    let rpc = Direct { world: Arc::clone(world), own: OnceLock::from(contact) };
     let (protocol, mode) = (WAN_PROTOCOL, DhtMode::Server);
     let parts = Parts { name: "wan", protocol, scope: Scope::Wan, mode, file: None };
     let dht = Dht::new(peer, parts, Arc::new(rpc), Clock::system());
-    world.nodes.lock().unwrap().insert(peer, dht.clone());
+    world.nodes.lock().unwrap().insert(peer, (dht.clone(), Arc::default()));
     dht
 }
 
@@ -114,6 +109,27 @@ pub(crate) async fn nodes(world: &Arc<World>, count: usize) -> Vec<Dht> {
     for dht in &nodes {
         for other in &nodes {
             dht.add(other.own_contact().await.unwrap());
+        }
+    }
+    nodes
+}
+
+/// So many nodes that each knows its neighbours, and some far away.
+pub(crate) async fn crowd(world: &Arc<World>, count: usize) -> Vec<Dht> {
+    const NEIGHBOURS: usize = 30;
+    const FAR: usize = 150;
+    let mut nodes: Vec<Dht> = (0..count).map(|number| node(world, number)).collect();
+    nodes.sort_by_key(|dht| super::Place::of_peer(&dht.shared.own));
+    let mut contacts = Vec::new();
+    for dht in &nodes {
+        contacts.push(dht.own_contact().await.unwrap());
+    }
+    for (number, dht) in nodes.iter().enumerate() {
+        let near =
+            (number.saturating_sub(NEIGHBOURS)..number + NEIGHBOURS).map(|near| near % count);
+        let far = (0..FAR).map(|step| (number * 31 + step * step * 97 + step) % count);
+        for other in near.chain(far) {
+            dht.add(contacts[other].clone());
         }
     }
     nodes
@@ -219,11 +235,7 @@ async fn dropping_a_search_ends_its_requests() {
 #[tokio::test]
 async fn a_node_answers_when_it_is_told_that_it_can_be_reached() {
     let auto = |protocol, scope| {
-        let rpc = Direct {
-            world: Arc::default(),
-            own: OnceLock::new(),
-            allowances: Allowances::default(),
-        };
+        let rpc = Direct { world: Arc::default(), own: OnceLock::new() };
         let parts = Parts { name: "", protocol, scope, mode: DhtMode::Auto, file: None };
         Dht::new(PeerId::random(), parts, Arc::new(rpc), Clock::system())
     };

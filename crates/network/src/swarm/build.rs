@@ -3,7 +3,11 @@
 //! Not here: the transports (`transport.rs`), what happens with the events (`swarm.rs`).
 
 use super::transport::{self, Meter, failed};
-use crate::{NetworkConfig, NetworkError, bitswap, streams};
+use crate::{
+    NetworkConfig, NetworkError, bitswap,
+    pubsub::{Gossip, gossip},
+    streams,
+};
 use cairn_runtime::Tasks;
 use libp2p::{
     Swarm, connection_limits, identify, mdns, ping,
@@ -23,6 +27,7 @@ pub(super) struct Behaviour {
     mdns: Toggle<mdns::tokio::Behaviour>,
     bitswap: bitswap::Behaviour,
     pub(super) streams: streams::Behaviour,
+    pub(super) pubsub: Toggle<Gossip>,
 }
 
 /// Builds the swarm; its connections' tasks belong to `tasks`.
@@ -61,6 +66,9 @@ fn behaviour(
     } else {
         None
     };
+    let pubsub = config.pubsub.map(|settings| gossip(&config.keypair, settings)).transpose();
+    let pubsub =
+        pubsub.map_err(|reason| NetworkError::Transport { transport: "pubsub", reason })?;
     Ok(Behaviour {
         limits: connection_limits::Behaviour::new(limits),
         identify: identify::Behaviour::new(told),
@@ -68,5 +76,6 @@ fn behaviour(
         mdns: Toggle::from(mdns),
         bitswap,
         streams,
+        pubsub: Toggle::from(pubsub),
     })
 }

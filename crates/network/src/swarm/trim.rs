@@ -119,7 +119,7 @@ mod tests {
             worth(true, false, false, 9),
         ];
         let peers = rows.map(|worth| (generate_ed25519().public().to_peer_id(), (worth, 2)));
-        for excess in 0..=10 {
+        for excess in 0..=10_usize {
             let expected: Vec<_> =
                 peers.iter().take(excess.div_ceil(2)).map(|(peer, _)| *peer).collect();
             assert_eq!(chosen(peers.into_iter().collect(), excess), expected, "{excess}");

@@ -203,6 +203,7 @@ impl Writer<'_> {
             } else {
                 node.store().flush()?;
             }
+            node.announce_roots(&self.summary.roots, plan.options.pin);
         }
         roots.into_iter().try_for_each(|root| self.output.send(root))?;
         Ok(self.summary)

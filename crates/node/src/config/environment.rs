@@ -44,6 +44,12 @@ pub fn expand_home(path: &Path) -> Result<PathBuf, ConfigError> {
     }
 }
 
+/// Whether `$LIBP2P_FORCE_PNET` says that the node must not run outside a private network.
+#[must_use]
+pub fn private_network_forced() -> bool {
+    set("LIBP2P_FORCE_PNET").is_some_and(|value| value.as_os_str() != "0")
+}
+
 fn first_of(names: &[&str], in_home: &str) -> Result<PathBuf, ConfigError> {
     match names.iter().find_map(|name| set(name)) {
         Some(path) => expand_home(&path),

@@ -8,9 +8,11 @@
 
 mod routing;
 mod store;
+mod swarm;
 
 pub use routing::{ProvideSettings, ProvideStrategy};
 pub use store::Experimental;
+pub use swarm::{ConnMgr, PeeringPeer, Transports};
 
 use super::{ConfigError, tree, units};
 use crate::{ScrubSettings, add::AddOptions};
@@ -52,20 +54,6 @@ pub struct Addresses {
     pub no_announce: Vec<String>,
 }
 
-/// Section `Swarm.ConnMgr`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ConnMgr {
-    /// `false` for `Type: "none"`.
-    pub enabled: bool,
-    /// Trimmed down to this many connections.
-    pub low_water: u32,
-    /// Trimmed above this many.
-    pub high_water: u32,
-    /// New connections are left alone so long.
-    pub grace_period: Duration,
-}
-
 /// When garbage is collected without being asked for: `Datastore` and `Cairn.GC`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -84,21 +72,6 @@ impl GcSettings {
     pub fn rest(&self) -> Duration {
         self.period.unwrap_or(Duration::from_hours(1))
     }
-}
-
-/// Section `Swarm.Transports.Network`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "one switch each, named as in the file")]
-#[non_exhaustive]
-pub struct Transports {
-    /// TCP.
-    pub tcp: bool,
-    /// QUIC.
-    pub quic: bool,
-    /// WebSocket.
-    pub websocket: bool,
-    /// Circuit relay.
-    pub relay: bool,
 }
 
 /// Section `Bitswap`.
@@ -162,16 +135,6 @@ impl fmt::Debug for Authorization {
     }
 }
 
-/// One peer of section `Peering.Peers`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PeeringPeer {
-    /// Its peer ID.
-    pub id: String,
-    /// Where to reach it.
-    pub addrs: Vec<String>,
-}
-
 #[cfg(test)]
 impl Settings {
     pub(crate) fn of(tree: &Value) -> Self {
@@ -205,25 +168,6 @@ impl Settings {
         self.strings_or("Bootstrap", &[])
     }
 
-    /// `Peering.Peers`.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError::Value`].
-    pub fn peering(&self) -> Result<Vec<PeeringPeer>, ConfigError> {
-        let key = "Peering.Peers";
-        let Some(list) = tree::find(&self.0, key) else { return Ok(Vec::new()) };
-        let wrong = || wrong(key, "a list of {ID, Addrs}", list);
-        let peer = |value: &Value| {
-            let id = value["ID"].as_str()?.to_owned();
-            let addrs = value["Addrs"].as_array().map(Vec::as_slice).unwrap_or_default();
-            let addrs = addrs.iter().map(|addr| addr.as_str().map(str::to_owned));
-            Some(PeeringPeer { id, addrs: addrs.collect::<Option<_>>()? })
-        };
-        let peers = list.as_array().ok_or_else(wrong)?.iter().map(peer);
-        peers.collect::<Option<_>>().ok_or_else(wrong)
-    }
-
     /// `Discovery.MDNS.Enabled`.
     ///
     /// # Errors
@@ -231,43 +175,6 @@ impl Settings {
     /// [`ConfigError::Value`].
     pub fn mdns_enabled(&self) -> Result<bool, ConfigError> {
         self.flag("Discovery.MDNS.Enabled", true)
-    }
-
-    /// `Swarm.AddrFilters`: ranges never dialled, nor accepted from.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError::Value`].
-    pub fn addr_filters(&self) -> Result<Vec<String>, ConfigError> {
-        self.strings_or("Swarm.AddrFilters", &[])
-    }
-
-    /// Section `Swarm.ConnMgr`.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError::Value`].
-    pub fn conn_mgr(&self) -> Result<ConnMgr, ConfigError> {
-        Ok(ConnMgr {
-            enabled: self.text("Swarm.ConnMgr.Type", "basic")? != "none",
-            low_water: self.number("Swarm.ConnMgr.LowWater", 32)?.try_into().unwrap_or(u32::MAX),
-            high_water: self.number("Swarm.ConnMgr.HighWater", 96)?.try_into().unwrap_or(u32::MAX),
-            grace_period: self.duration("Swarm.ConnMgr.GracePeriod", 20)?,
-        })
-    }
-
-    /// Section `Swarm.Transports.Network`.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError::Value`].
-    pub fn transports(&self) -> Result<Transports, ConfigError> {
-        Ok(Transports {
-            tcp: self.flag("Swarm.Transports.Network.TCP", true)?,
-            quic: self.flag("Swarm.Transports.Network.QUIC", true)?,
-            websocket: self.flag("Swarm.Transports.Network.Websocket", true)?,
-            relay: self.flag("Swarm.Transports.Network.Relay", true)?,
-        })
     }
 
     /// Section `Bitswap`.

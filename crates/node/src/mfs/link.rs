@@ -81,7 +81,7 @@ mod tests {
         let repo = dir.path().join("repo");
         let options = InitOptions { profiles: vec!["test".to_owned()], ..InitOptions::default() };
         crate::init(&repo, options).await.unwrap();
-        let options = OpenOptions { path: repo, online: false };
+        let options = OpenOptions { path: repo, online: false, pubsub: false };
         let node = Node::open(options).await.unwrap();
         let (root, file) = garbage(&node).await;
         let (mfs, (ready, is_ready)) = (Arc::clone(node.mfs()), oneshot::channel());

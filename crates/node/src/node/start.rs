@@ -4,46 +4,104 @@
 
 use crate::{
     Config, NodeError, bootstrap,
-    config::{Addresses, Settings, Transports},
+    config::{Addresses, Settings, Transports, private_network_forced},
     identity::Identity,
+    mfs::Mfs,
+    peering::{PEERING_COUNT_MAX, Peerings},
+    provide::Provider,
 };
-use cairn_network::{Multiaddr, Network, NetworkConfig, PeerId};
-use cairn_runtime::{Tasks, open_files_max};
+use cairn_network::{
+    Filters, Multiaddr, Network, NetworkConfig, PeerId, SWARM_KEY_FILE_LEN_MAX, SwarmKey,
+    TrimSettings,
+};
+use cairn_runtime::{Clock, Tasks, blocking, open_files_max};
 use cairn_store::Repo;
-use std::time::Duration;
-use tokio::time::sleep;
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::PathBuf,
+    sync::Arc,
+};
 use tracing::debug;
+
+/// The file that makes a node part of a private network.
+const SWARM_KEY_FILE: &str = "swarm.key";
 
 /// Connections take at most one part in so many of the files that the process may open.
 const CONNECTIONS_SHARE: u64 = 4;
-
-/// How long a lost peering connection is left alone, at first and at most.
-const PEERING_DELAY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(10));
 
 /// Opens the listeners, then dials whom the operator has named.
 pub(super) async fn network(
     config: &Config,
     identity: &Identity,
-    repo: &Repo,
+    (repo, pubsub): (&Repo, bool),
     tasks: &Tasks,
-) -> Result<Network, NodeError> {
+) -> Result<(Network, Peerings), NodeError> {
     let mut settings = config.read(|settings| Ok(network_config(identity, settings)))??;
     let folder = repo.path().to_owned();
+    if pubsub && settings.pubsub.is_none() {
+        settings.pubsub = Some(config.read(Settings::pubsub)?.1);
+    }
+    settings.swarm_key = swarm_key(folder.join(SWARM_KEY_FILE)).await?;
     settings.dht.folder = Some(folder.clone());
     let store = repo.store().clone();
     let network = Network::start(settings, store, tasks).await?;
     let named = config.read(Settings::bootstrap)?;
     let named = multiaddrs("Bootstrap", &named)?;
     tasks.spawn("bootstrap", bootstrap::run(network.clone(), folder, named));
+    let peerings = Peerings::new(network.clone(), tasks.clone());
     for peer in config.read(Settings::peering)? {
         let Ok(id) = peer.id.parse::<PeerId>() else {
             let reason = "the ID is not a peer ID".to_owned();
             return Err(NodeError::Multiaddr { key: "Peering.Peers", addr: peer.id, reason });
         };
         let addrs = multiaddrs("Peering.Peers", &peer.addrs)?;
-        tasks.spawn("peering", keep_connected(network.clone(), id, addrs));
+        if !peerings.add(id, addrs) {
+            let reason = format!("there are more than {PEERING_COUNT_MAX} peers");
+            return Err(NodeError::Multiaddr { key: "Peering.Peers", addr: peer.id, reason });
+        }
     }
-    Ok(network)
+    Ok((network, peerings))
+}
+
+/// Reads the key of a private network. A file that cannot be understood is an error: whoever has
+/// one does not want to be in public.
+async fn swarm_key(path: PathBuf) -> Result<Option<SwarmKey>, NodeError> {
+    let wrong = |reason: String| NodeError::SwarmKey { path: path.clone(), reason };
+    let from = path.clone();
+    let read = blocking(move || {
+        let mut bytes = Vec::new();
+        // A byte more than is allowed, so that it is seen.
+        let limit = SWARM_KEY_FILE_LEN_MAX as u64 + 1;
+        File::open(from)?.take(limit).read_to_end(&mut bytes)?;
+        Ok::<_, io::Error>(bytes)
+    });
+    match read.await {
+        Ok(bytes) => SwarmKey::from_file(&bytes).map(Some).map_err(wrong),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && private_network_forced() => {
+            Err(wrong("it is not there, but LIBP2P_FORCE_PNET is set".to_owned()))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(wrong(error.to_string())),
+    }
+}
+
+/// Starts announcing, if there is anybody to tell and the config wants it.
+pub(super) fn provider(
+    config: &Config,
+    kept: (Arc<Repo>, Arc<Mfs>),
+    network: Option<&Network>,
+    tasks: &Tasks,
+) -> Result<Option<Arc<Provider>>, NodeError> {
+    let settings = config.read(Settings::provide)?;
+    let Some(network) = network.filter(|network| network.routing().is_on() && settings.enabled)
+    else {
+        return Ok(None);
+    };
+    let provider = Arc::new(Provider::new(kept, network, settings, Clock::system()));
+    tasks.spawn("provide roots", Arc::clone(&provider).announce_roots());
+    tasks.spawn("provide round", Arc::clone(&provider).go_round());
+    Ok(Some(provider))
 }
 
 fn network_config(identity: &Identity, settings: &Settings) -> Result<NetworkConfig, NodeError> {
@@ -57,8 +115,19 @@ fn network_config(identity: &Identity, settings: &Settings) -> Result<NetworkCon
     network.serve = bitswap.enabled && bitswap.server_enabled;
     network.budget = settings.memory()?;
     network.dht = settings.routing()?;
+    let (is_enabled, pubsub) = settings.pubsub()?;
+    network.pubsub = is_enabled.then_some(pubsub);
+    network.filters = Filters::new(settings.addr_filters()?);
+    network.bandwidth = settings.bandwidth()?;
+    let conn_mgr = settings.conn_mgr()?;
+    network.trim = conn_mgr.enabled.then_some(TrimSettings {
+        low: conn_mgr.low_water as usize,
+        high: conn_mgr.high_water as usize,
+        grace: conn_mgr.grace_period,
+        period: conn_mgr.silence_period,
+    });
     let limits = &mut network.limits;
-    limits.established_max = limits.established_max.max(settings.conn_mgr()?.high_water);
+    limits.established_max = limits.established_max.max(conn_mgr.high_water);
     let files = u32::try_from(open_files_max() / CONNECTIONS_SHARE).unwrap_or(u32::MAX);
     limits.established_max = limits.established_max.min(files);
     limits.incoming_max = limits.incoming_max.min(files);
@@ -104,32 +173,6 @@ fn multiaddrs(key: &'static str, texts: &[String]) -> Result<Vec<Multiaddr>, Nod
         })
     };
     texts.iter().map(parse).collect()
-}
-
-/// Dials until connected, waits, looks again; the wait doubles while the peer is away.
-async fn keep_connected(network: Network, peer: PeerId, addrs: Vec<Multiaddr>) {
-    let (first, longest) = PEERING_DELAY;
-    let mut delay = first;
-    loop {
-        let connected = network.peers().await.iter().any(|known| known.id == peer);
-        delay = if connected || dial(&network, peer, &addrs).await {
-            first
-        } else {
-            (delay * 2).min(longest)
-        };
-        sleep(delay).await;
-    }
-}
-
-async fn dial(network: &Network, peer: PeerId, addrs: &[Multiaddr]) -> bool {
-    for addr in addrs {
-        let Ok(addr) = addr.clone().with_p2p(peer) else { continue };
-        match network.connect(addr).await {
-            Ok(_) => return true,
-            Err(error) => debug!(%error, "peer not reached"),
-        }
-    }
-    false
 }
 
 #[cfg(test)]

@@ -93,7 +93,7 @@ impl Home {
 }
 
 async fn open(dir: &TempDir, online: bool) -> Result<Node, NodeError> {
-    Node::open(OpenOptions { path: dir.path().join("repo"), online }).await
+    Node::open(OpenOptions { path: dir.path().join("repo"), online, pubsub: false }).await
 }
 
 /// What an add has said.

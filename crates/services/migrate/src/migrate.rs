@@ -149,7 +149,7 @@ async fn open_target(
     } else {
         report.target_existed = true;
     }
-    let open = OpenOptions { path: options.to.clone(), online: false };
+    let open = OpenOptions { path: options.to.clone(), online: false, pubsub: false };
     let node = Box::pin(Node::open(open)).await?;
     report.peer_id = node.identity().peer_id().to_string();
     let wanted = source.config()["Identity"]["PeerID"].as_str().unwrap_or_default();

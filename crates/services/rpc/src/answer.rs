@@ -140,6 +140,15 @@ impl Emitter {
         self.put(Output::Part(json.into())).await
     }
 
+    /// Announces many values, the first of which may be long in coming.
+    ///
+    /// # Errors
+    ///
+    /// If nobody reads any more.
+    pub(crate) async fn begin(&self) -> Result<(), RpcError> {
+        self.put(Output::Event(Bytes::new())).await
+    }
+
     /// Answers with one of many values.
     ///
     /// # Errors

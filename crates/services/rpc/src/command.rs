@@ -106,6 +106,8 @@ pub struct Argument {
 pub enum ArgumentKind {
     /// The word itself.
     Text,
+    /// The word, which requests have as base64url in multibase, since it may be any bytes.
+    Encoded,
     /// The file or directory that the word names, sent along with the request.
     File,
 }
@@ -134,6 +136,13 @@ impl Argument {
     #[must_use]
     pub const fn many(mut self) -> Self {
         self.many = true;
+        self
+    }
+
+    /// The same, encoded in requests.
+    #[must_use]
+    pub const fn encoded(mut self) -> Self {
+        self.kind = ArgumentKind::Encoded;
         self
     }
 

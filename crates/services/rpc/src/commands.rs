@@ -25,6 +25,9 @@ mod multibase;
 mod object;
 mod own;
 pub(crate) mod pin;
+mod ping;
+mod provide;
+mod pubsub;
 mod refs;
 pub(crate) mod repo;
 mod resolve;
@@ -121,6 +124,13 @@ pub const COMMANDS: &[&Command] = &[
     &swarm::peers::COMMAND,
     &swarm::connect::COMMAND,
     &swarm::disconnect::COMMAND,
+    &swarm::peering::COMMAND,
+    &swarm::peering::ADD,
+    &swarm::peering::LS,
+    &swarm::peering::REMOVE,
+    &swarm::filters::COMMAND,
+    &swarm::filters::ADD,
+    &swarm::filters::REMOVE,
     &swarm::addrs::COMMAND,
     &swarm::addrs::LOCAL,
     &swarm::addrs::LISTEN,
@@ -135,6 +145,11 @@ pub const COMMANDS: &[&Command] = &[
     &routing::get::COMMAND,
     &routing::put::COMMAND,
     &routing::provide::COMMAND,
+    &routing::provide::REPROVIDE,
+    &provide::COMMAND,
+    &provide::ONCE,
+    &provide::STAT,
+    &provide::CLEAR,
     &routing::DHT,
     &routing::query::COMMAND,
     &routing::findprovs::DHT,
@@ -142,6 +157,13 @@ pub const COMMANDS: &[&Command] = &[
     &routing::get::DHT,
     &routing::put::DHT,
     &routing::provide::DHT,
+    &ping::COMMAND,
+    &pubsub::COMMAND,
+    &pubsub::publish::COMMAND,
+    &pubsub::sub::COMMAND,
+    &pubsub::ls::COMMAND,
+    &pubsub::peers::COMMAND,
+    &pubsub::reset::COMMAND,
     &bitswap::COMMAND,
     &bitswap::stat::COMMAND,
     &bitswap::wantlist::COMMAND,
@@ -164,7 +186,9 @@ pub const COMMANDS: &[&Command] = &[
     &filestore::dups::COMMAND,
     &stats::COMMAND,
     &stats::BITSWAP,
+    &stats::bw::COMMAND,
     &stats::dht::COMMAND,
+    &provide::STATS,
     &stats::REPO,
     &cid::COMMAND,
     &cid::format::COMMAND,

@@ -29,7 +29,7 @@ pub use error::{ErrorBody, Fault, RpcError};
 #[cfg(feature = "fuzz")]
 pub use http::fuzz::TARGETS as FUZZ_TARGETS;
 pub use request::{ARGUMENTS_MAX, Request};
-pub use text::{CidText, Render, Text, each, escape, human_len};
+pub use text::{CidText, Render, Text, each, encoded_in_multibase, escape, human_len};
 
 /// The version that the API tells.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -57,7 +57,7 @@ impl Request {
     ///
     /// [`crate::Fault::Request`] naming the argument that is missing or too much.
     pub fn check_arguments(&self) -> Result<(), RpcError> {
-        let texts = || self.command.arguments.iter().filter(|a| a.kind == ArgumentKind::Text);
+        let texts = || self.command.arguments.iter().filter(|a| a.kind != ArgumentKind::File);
         let needed = texts().filter(|argument| argument.required).count();
         let given = self.arguments.len();
         if given < needed {

@@ -157,6 +157,12 @@ impl Link {
     }
 }
 
+/// Writes bytes as base64url in multibase, as requests and answers hold what may be any bytes.
+#[must_use]
+pub fn encoded_in_multibase(bytes: &[u8]) -> String {
+    format!("{}{}", Base::Base64Url.code(), Base::Base64Url.encode(bytes))
+}
+
 /// Escapes what a terminal could take as a command; ordinary text comes back as it is.
 ///
 /// Besides control characters these are the marks that reorder or hide text.

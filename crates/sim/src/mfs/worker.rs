@@ -52,7 +52,7 @@ impl Worker {
     /// Opens a repository that is there.
     pub(super) fn open(disk: &SimDisk) -> Result<Self> {
         let runtime = Builder::new_current_thread().enable_time().build()?;
-        let options = OpenOptions { path: ROOT.into(), online: false };
+        let options = OpenOptions { path: ROOT.into(), online: false, pubsub: false };
         let mut opening = cairn_store::OpenOptions::default();
         opening.segment_len_max = SEGMENT_LEN_MAX;
         opening.note_count_max = NOTE_COUNT_MAX;

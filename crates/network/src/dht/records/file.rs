@@ -22,7 +22,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
 };
 use thiserror::Error;
@@ -59,8 +59,8 @@ pub(super) enum FileError {
 #[derive(Debug)]
 pub(super) struct File {
     path: Option<PathBuf>,
-    database: RwLock<Database>,
-    is_made: AtomicBool,
+    /// Absent until there is something to write.
+    database: RwLock<Option<Database>>,
     commits: AtomicU64,
 }
 
@@ -68,19 +68,16 @@ impl File {
     /// Opens what is there; a file is made when there is something to write.
     pub(super) fn open(path: Option<PathBuf>) -> Self {
         let there = path.as_deref().filter(|path| path.exists());
-        let opened = there.and_then(open_at);
-        let is_made = AtomicBool::new(opened.is_some());
-        let database = RwLock::new(opened.unwrap_or_else(in_memory));
-        Self { path, database, is_made, commits: AtomicU64::new(0) }
+        let database = RwLock::new(there.and_then(open_at));
+        Self { path, database, commits: AtomicU64::new(0) }
     }
 
-    /// Makes the file if there is none yet; without it everything stays in memory.
+    /// Makes the file if there is none yet; without a path it is memory.
     fn make(&self) {
-        let Some(path) = self.path.as_deref() else { return };
-        if !self.is_made.swap(true, Ordering::Relaxed)
-            && let Some(opened) = open_at(path)
-        {
-            *self.database.write().unwrap_or_else(PoisonError::into_inner) = opened;
+        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        if database.is_none() {
+            let opened = self.path.as_deref().and_then(open_at);
+            *database = Some(opened.unwrap_or_else(in_memory));
         }
     }
 
@@ -174,7 +171,8 @@ impl File {
     }
 
     fn look<T>(&self, look: impl FnOnce(&Look) -> Result<T, redb::Error>) -> Option<T> {
-        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let opened = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let database = opened.as_ref()?;
         let looked = catch_unwind(AssertUnwindSafe(|| {
             let transaction = database.begin_read()?;
             look(&Look {
@@ -183,7 +181,7 @@ impl File {
                 values: transaction.open_table(VALUES)?,
             })
         }));
-        drop(database);
+        drop(opened);
         match looked {
             Ok(Ok(found)) => Some(found),
             Ok(Err(error)) => self.begin_anew(&error.to_string()),
@@ -195,7 +193,8 @@ impl File {
         &self,
         change: impl FnOnce(&mut Change<'_>) -> Result<(), redb::Error>,
     ) -> Result<(), FileError> {
-        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let opened = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(database) = opened.as_ref() else { return Ok(()) };
         let number = self.commits.fetch_add(1, Ordering::Relaxed);
         let changed = catch_unwind(AssertUnwindSafe(|| {
             let mut transaction = database.begin_write()?;
@@ -213,7 +212,7 @@ impl File {
             drop(tables);
             Ok::<_, redb::Error>(transaction.commit()?)
         }));
-        drop(database);
+        drop(opened);
         let error = match changed {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => FileError::Database(error),
@@ -228,12 +227,9 @@ impl File {
         warn!(reason, "the records kept for others are begun anew");
         let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
         // The damaged file is closed before its name is used again.
-        *database = in_memory();
+        *database = None;
         if let Some(path) = &self.path {
             remove(path);
-            if let Some(opened) = open_at(path) {
-                *database = opened;
-            }
         }
         None
     }

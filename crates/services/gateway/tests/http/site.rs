@@ -145,7 +145,9 @@ impl Site {
 async fn open_node(path: &Path, gateway: Value, online: bool) -> Node {
     let path = path.join("repo");
     cairn_node::init(&path, InitOptions::default()).await.expect("a repository");
-    let node = Node::open(OpenOptions { path: path.clone(), online: false }).await.expect("a node");
+    let node = Node::open(OpenOptions { path: path.clone(), online: false, pubsub: false })
+        .await
+        .expect("a node");
     let settings = [
         ("Gateway", gateway),
         ("Bootstrap", json!([])),
@@ -160,5 +162,5 @@ async fn open_node(path: &Path, gateway: Value, online: bool) -> Node {
     }
     node.shutdown().await.expect("closed");
     drop(node);
-    Node::open(OpenOptions { path, online }).await.expect("a node with a network")
+    Node::open(OpenOptions { path, online, pubsub: false }).await.expect("a node with a network")
 }

@@ -37,7 +37,7 @@ async fn run(options: MigrateOptions) -> (Result<Report, MigrateError>, Vec<Stri
 }
 
 async fn open(path: &Path) -> Node {
-    Node::open(OpenOptions { path: path.to_owned(), online: false }).await.unwrap()
+    Node::open(OpenOptions { path: path.to_owned(), online: false, pubsub: false }).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

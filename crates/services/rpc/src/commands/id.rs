@@ -8,6 +8,7 @@ use crate::{
 };
 use cairn_block::{Base, Cid, Multihash, codec};
 use cairn_network::{PeerId, PeerInfo};
+use cairn_node::public_key_base64;
 use serde::{Deserialize, Serialize};
 
 /// The row of the table.
@@ -87,7 +88,7 @@ pub(super) fn of_peer(info: &PeerInfo) -> Answer {
     protocols.sort();
     Answer {
         id: info.id.to_string(),
-        public_key: String::new(),
+        public_key: info.public_key.as_ref().map(public_key_base64).unwrap_or_default(),
         addresses: Some(addresses),
         agent_version: escape(&info.agent),
         protocols: Some(protocols),
@@ -146,10 +147,8 @@ async fn of_other(call: &Call, peer: PeerId) -> Result<Answer, RpcError> {
              want to convert --peerid-base, pass --offline option",
         ));
     };
-    let address =
-        format!("/p2p/{peer}").parse().map_err(|_| RpcError::request("invalid peer id"))?;
-    network.connect(address).await.map_err(|error| RpcError::of(&error))?;
-    let info = network.peers().await.into_iter().find(|info| info.id == peer);
+    network.connect_peer(peer).await.map_err(|error| RpcError::of(&error))?;
+    let info = network.identified(peer).await;
     info.map(|info| of_peer(&info)).ok_or_else(|| RpcError::failed(format!("{peer} has gone")))
 }
 

@@ -1,5 +1,6 @@
 //! `stats`: the same figures as `bitswap stat` and `repo stat`, under the names of old.
 
+pub(super) mod bw;
 pub(super) mod dht;
 
 use super::{bitswap, repo};

@@ -3,6 +3,8 @@
 pub(super) mod addrs;
 pub(super) mod connect;
 pub(super) mod disconnect;
+pub(super) mod filters;
+pub(super) mod peering;
 pub(super) mod peers;
 
 use crate::{
@@ -40,7 +42,7 @@ pub(super) fn network(call: &Call) -> Result<&Network, RpcError> {
 }
 
 /// Reads an address; the peer ID at its end is there only if the address has one.
-fn address(text: &str) -> Result<(Multiaddr, Option<PeerId>), RpcError> {
+pub(super) fn address(text: &str) -> Result<(Multiaddr, Option<PeerId>), RpcError> {
     let wrong =
         |reason: String| RpcError::request(format!("invalid peer address {text:?}: {reason}"));
     let address: Multiaddr = text.parse().map_err(|error| wrong(format!("{error}")))?;

@@ -177,6 +177,8 @@ impl Rest {
     fn value(&mut self, json: &[u8]) -> Result<BytesMut, RpcError> {
         let mut out = BytesMut::with_capacity(json.len() + 1);
         match &mut self.render {
+            // Only the beginning of values to come.
+            None if json.is_empty() => {}
             None => {
                 out.put_slice(json);
                 out.put_u8(b'\n');

@@ -27,7 +27,7 @@ impl Fixture {
         options.profiles.push("test".to_owned());
         cairn_node::init(home.path(), options).await.unwrap();
         let path = home.path().to_owned();
-        let node = Node::open(OpenOptions { path, online: false }).await.unwrap();
+        let node = Node::open(OpenOptions { path, online: false, pubsub: false }).await.unwrap();
         Self { node, _home: home }
     }
 

@@ -33,6 +33,26 @@ pub(crate) const COMMAND: Command = Command {
 /// The row under the old name.
 pub(crate) const DHT: Command = Command { path: "dht provide", ..COMMAND };
 
+/// The row of `routing reprovide`.
+pub(crate) const REPROVIDE: Command = Command {
+    path: "routing reprovide",
+    tagline: "Announce everything again, now",
+    help: "Everything that Provide.Strategy names, once; the usual rounds go on as they were.",
+    needs: Needs::Daemon,
+    run: Some(|call| Box::pin(reprovide(call))),
+    ..Command::BASE
+};
+
+async fn reprovide(call: Call) -> Result<(), RpcError> {
+    let swept = call.node()?.reprovide().await.map_err(|error| RpcError::of(&error))?;
+    let swept = swept.ok_or_else(super::super::provide::off)?;
+    if swept.missed > 0 {
+        let text = format!("{} keys could not be announced to anybody", swept.missed);
+        return Err(RpcError::failed(text));
+    }
+    Ok(())
+}
+
 async fn run(call: Call) -> Result<(), RpcError> {
     let node = call.node()?.clone();
     let mut roots = Vec::new();
