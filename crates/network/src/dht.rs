@@ -444,9 +444,12 @@ impl Dht {
         key: &[u8],
         events: Option<mpsc::Sender<QueryEvent>>,
     ) -> Result<usize, RoutingError> {
+        if self.size() == 0 {
+            return Err(RoutingError::NoPeers);
+        }
+        let own = self.own_contact().await?;
         let request = Message::ask(Kind::FindNode, key);
         let nearest = self.nearest(request, events.clone()).await?;
-        let own = self.own_contact().await?;
         let tell = |contact: Contact| {
             let (own, events) = (&own, events.clone());
             async move {

@@ -6,8 +6,8 @@
 //!
 //! Entry points: [`init()`], [`Node::open`], [`Node::add`], [`Node::blocks`], [`Node::resolve`].
 //! Invariants: nothing is acknowledged before it is durable; nothing is contacted that the
-//! operator has not named; the memory of every pipeline is bounded; offline, a missing block is
-//! an error at once.
+//! operator has not named, or that was not learned of from those; the memory of every pipeline is
+//! bounded; offline, a missing block is an error at once.
 //! Not here: how anything looks from outside (`services/*`), what is stored how (`cairn-store`).
 
 mod add;

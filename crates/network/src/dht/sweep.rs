@@ -82,6 +82,8 @@ impl Dht {
     /// Announces keys, given with their places and sorted by them.
     pub(crate) async fn sweep(&self, keys: &[(Place, Vec<u8>)]) -> Result<Swept, RoutingError> {
         let mut swept = Swept::default();
+        // Without an address there is nothing to tell, and nobody needs to be looked up.
+        let own = self.own_contact().await?;
         let mut rest = keys;
         while let Some((place, key)) = rest.first() {
             let (region, servers) = self.explore(place, key, &mut swept).await?;
@@ -90,7 +92,7 @@ impl Dht {
             let (here, after) = rest.split_at(len.max(1));
             rest = after;
             swept.regions += 1;
-            self.tell_region(here, &servers, &mut swept).await?;
+            self.tell_region(here, (&own, &servers), &mut swept).await;
         }
         Ok(swept)
     }
@@ -150,10 +152,9 @@ impl Dht {
     async fn tell_region(
         &self,
         keys: &[(Place, Vec<u8>)],
-        servers: &[Contact],
+        (own, servers): (&Contact, &[Contact]),
         swept: &mut Swept,
-    ) -> Result<(), RoutingError> {
-        let own = self.own_contact().await?;
+    ) {
         let places: Vec<Place> = servers.iter().map(|one| Place::of_peer(&one.peer)).collect();
         let mut of_server: Vec<Vec<usize>> = vec![Vec::new(); servers.len()];
         for (number, (place, _)) in keys.iter().enumerate() {
@@ -171,7 +172,7 @@ impl Dht {
             numbers.chunks(BATCH_LEN).map(move |numbers| (server, numbers))
         });
         let tell = |(server, numbers): (&Contact, &[usize])| {
-            let message = |number: &usize| Message::add_provider(&keys[*number].1, &own);
+            let message = |number: &usize| Message::add_provider(&keys[*number].1, own);
             let messages = numbers.iter().map(message).collect();
             let (server, numbers) = (server.clone(), numbers.to_vec());
             async move { (self.shared.rpc.tell(&server, messages).await, server, numbers) }
@@ -193,7 +194,6 @@ impl Dht {
         let keys_told = reached.iter().filter(|reached| **reached).count();
         swept.keys += keys_told as u64;
         swept.missed += (keys.len() - keys_told) as u64;
-        Ok(())
     }
 }
 
