@@ -102,7 +102,8 @@ fn read(path: &Path) -> Vec<Multiaddr> {
     if let Err(error) = read {
         debug!(%error, "no peers are remembered");
     }
-    text.lines().filter_map(|line| line.parse().ok()).take(REMEMBERED_MAX).collect()
+    let lines = text.lines().filter(|line| !line.is_empty());
+    lines.filter_map(|line| line.parse().ok()).take(REMEMBERED_MAX).collect()
 }
 
 /// Replaces the file: whole or not at all, but not durably, since it may be lost.
