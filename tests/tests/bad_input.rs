@@ -361,3 +361,16 @@ fn a_block_that_lies_is_not_a_file() {
         }
     }
 }
+
+#[test]
+fn a_refusal_is_heard_by_who_still_sends() {
+    let home = Home::new();
+    let daemon = home.daemon();
+    let bytes = vec![b'x'; 900_000];
+    for _ in 0..20 {
+        let target = "/api/v0/add?chunker=nonsense";
+        let answer = http::post_file(daemon.api, target, "file", &bytes);
+        assert_eq!(answer.status, 400, "{}", answer.text());
+        assert!(answer.text().contains("chunker"), "{}", answer.text());
+    }
+}

@@ -17,11 +17,15 @@ use std::{
     pin::Pin,
     sync::{Mutex, OnceLock, PoisonError},
     task::{Context, Poll},
+    time::Duration,
 };
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::timeout};
 
 /// Most outputs that wait to be read. Data pieces are at most a block, so this bounds bytes, too.
 pub(crate) const OUTPUTS_MAX: usize = 16;
+
+/// How long the rest of a request is waited for that has its answer.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// What the process offers to commands.
 #[derive(Debug, Clone)]
@@ -226,6 +230,15 @@ impl Answer {
         self.feed = Some(feed.boxed());
         self
     }
+
+    /// Lets what brings the files come to its end, for a moment, when nobody reads them any more.
+    pub(crate) async fn linger(&mut self) {
+        self.work = None;
+        if let Some(feed) = self.feed.take() {
+            // A client that goes on for longer finds the connection closed.
+            drop(timeout(LINGER, feed).await);
+        }
+    }
 }
 
 impl Stream for Answer {
@@ -245,10 +258,7 @@ impl Stream for Answer {
         }
         match this.outputs.poll_recv(context) {
             Poll::Ready(Some(output)) => Poll::Ready(Some(Ok(output))),
-            Poll::Ready(None) if this.work.is_none() => {
-                this.feed = None;
-                Poll::Ready(this.failure.take().map(Err))
-            }
+            Poll::Ready(None) if this.work.is_none() => Poll::Ready(this.failure.take().map(Err)),
             Poll::Ready(None) | Poll::Pending => Poll::Pending,
         }
     }

@@ -18,6 +18,9 @@ use tokio::sync::mpsc;
 /// Most pieces of a body that wait to be read; each is at most the connection's buffer.
 const PIECES_MAX: usize = 8;
 
+/// Most bytes of a body that are read after nobody takes them any more.
+const REST_LEN_MAX: usize = 1024 * 1024;
+
 enum Piece {
     Data(Bytes),
     End,
@@ -41,7 +44,19 @@ pub(super) fn files(
     Ok((feed(body, sender), entries))
 }
 
+/// Feeds the body, or what may be read of its rest when nobody takes it any more: a client that
+/// is refused while it still writes sees a broken connection, and not the refusal.
 async fn feed(mut body: Incoming, pieces: mpsc::Sender<Piece>) {
+    feed_while_taken(&mut body, pieces).await;
+    let mut rest_len = 0;
+    while rest_len < REST_LEN_MAX
+        && let Some(Ok(frame)) = body.frame().await
+    {
+        rest_len += frame.data_ref().map_or(0, Bytes::len);
+    }
+}
+
+async fn feed_while_taken(body: &mut Incoming, pieces: mpsc::Sender<Piece>) {
     loop {
         let piece = match body.frame().await {
             None => Piece::End,

@@ -102,7 +102,10 @@ pub(super) async fn reply(
         .iter()
         .any(|value| value.to_str().is_ok_and(|te| te.to_ascii_lowercase().contains("trailers")));
     let first = match answer.next().await {
-        Some(Err(error)) => return failure(&error),
+        Some(Err(error)) => {
+            answer.linger().await;
+            return failure(&error);
+        }
         Some(Ok(output)) => Some(output),
         None => None,
     };
@@ -117,7 +120,9 @@ pub(super) async fn reply(
         }
         Some(Output::Single(json)) => {
             // The end is near: then the length is known and a last error still has a status.
-            if let Some(Err(error)) = rest.answer.next().await {
+            let last = rest.answer.next().await;
+            rest.answer.linger().await;
+            if let Some(Err(error)) = last {
                 return failure(&error);
             }
             let written = rest.value(&json).and_then(|mut text| {
