@@ -147,7 +147,7 @@ pub(crate) fn prepare(
         let file = config.dht.folder.as_ref().map(|folder| folder.join(format!("dht-{name}.redb")));
         let parts = Parts { name, protocol: protocol.clone(), scope, mode, file };
         let own = config.keypair.public().to_peer_id();
-        let dht = Dht::new(own, parts, Arc::new(rpc), Clock::system());
+        let dht = Dht::new(own, parts, Arc::new(rpc), config.clock.clone());
         let (accepted, inbound) = Accepted::new(protocol, Arc::clone(&dht.shared.is_serving));
         dhts.push((dht, inbound));
         protocols.push(accepted);

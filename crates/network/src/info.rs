@@ -5,7 +5,7 @@
 use crate::{Multiaddr, PeerId};
 use cairn_block::Cid;
 use libp2p::identity::PublicKey;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Who opened a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,6 +25,8 @@ pub struct PeerInfo {
     pub addr: Multiaddr,
     /// Who opened it.
     pub direction: Direction,
+    /// When it was opened.
+    pub opened: Instant,
     /// The last ping's round trip, once there was one.
     pub latency: Option<Duration>,
     /// The name and version the peer gave; empty until it has identified itself.

@@ -41,8 +41,8 @@ pub use network::{IDENTIFY_PATIENCE, Network};
 pub use ping::{PING_TIMEOUT, Pinger};
 pub use provide::{KEYS_MAX as PROVIDE_KEYS_MAX, PARTS as PROVIDE_PARTS, ProvideKeys};
 pub use pubsub::{
-    MESSAGE_LEN_MAX, PubsubConfig, PubsubError, PubsubMessage, Subscription, TOPIC_COUNT_MAX,
-    TOPIC_LEN_MAX,
+    MESSAGE_LEN_MAX, Pubsub, PubsubConfig, PubsubError, PubsubMessage, Subscription,
+    TOPIC_COUNT_MAX, TOPIC_LEN_MAX,
 };
 pub use routing::{DhtBucket, DhtPeer, DhtStat, QueryEvent, QueryEvents, Routing, RoutingError};
 pub use session::{Arrival, Session};

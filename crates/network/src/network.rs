@@ -8,18 +8,16 @@
 
 use crate::{
     Bandwidth, BitswapStat, Filters, LedgerInfo, Multiaddr, NetworkConfig, NetworkError, PeerId,
-    PeerInfo, Pinger, PublicKey, PubsubError, Routing, Session, Subscription,
+    PeerInfo, Pinger, PublicKey, Pubsub, Routing, Session,
     bitswap::{self, engine},
     dht, ping,
-    pubsub::{Hub, PubsubCommand},
+    pubsub::{self, Hub},
     retrieval::{Retrieval, SEARCHES_MAX, Seeker},
     streams,
-    swarm::{self, Meter, Reply},
+    swarm::{self, Meter, Reach, Reply},
 };
-use bytes::Bytes;
 use cairn_block::{BlockStore, Cid};
 use cairn_runtime::{Clock, Tasks};
-use libp2p::multiaddr::Protocol;
 use std::{
     sync::{
         Arc,
@@ -54,6 +52,7 @@ struct Shared {
     engine: mpsc::Sender<engine::Command>,
     awaited: Arc<bitswap::Awaited>,
     routing: Routing,
+    has_pubsub: bool,
     filters: Filters,
     meter: Meter,
     clock: Clock,
@@ -94,6 +93,7 @@ impl Network {
         let (dhts, accepted) = dht::prepare(&config, &swarm_sender);
         let behaviours = (behaviour, streams::Behaviour::new(accepted));
         let (filters, clock) = (config.filters.clone(), config.clock.clone());
+        let has_pubsub = config.pubsub.is_some();
         let meter = Meter::new(config.bandwidth, &clock);
         let hub = Hub::new(public_key.to_peer_id(), swarm_sender.clone());
         let links = (dhts.dhts(), meter.clone(), hub);
@@ -117,6 +117,7 @@ impl Network {
             engine: engine_sender,
             awaited,
             routing,
+            has_pubsub,
             filters,
             meter,
             clock,
@@ -140,7 +141,8 @@ impl Network {
     /// What this node speaks, as it tells its peers.
     pub fn protocols(&self) -> Vec<String> {
         let served = self.routing().dhts().iter().filter_map(dht::Dht::served_protocol);
-        let fixed = swarm::PROTOCOLS.iter().map(|&name| name.to_owned());
+        let pubsub = if self.shared.has_pubsub { pubsub::PROTOCOLS } else { &[] };
+        let fixed = swarm::PROTOCOLS.iter().chain(pubsub).map(|&name| name.to_owned());
         fixed.chain(served).collect()
     }
 
@@ -177,24 +179,28 @@ impl Network {
         self.ask(|reply| swarm::Command::Connect(addr, reply)).await?
     }
 
-    /// Connects to a peer by what is known of it, or by what routing finds.
+    /// Connects to a peer by these addresses (those known, if there are none), or else by those
+    /// that routing finds.
     ///
     /// # Errors
     ///
     /// [`NetworkError::Dial`].
-    pub async fn connect_peer(&self, peer: PeerId) -> Result<(), NetworkError> {
-        let known = Multiaddr::empty().with(Protocol::P2p(peer));
-        let Err(error) = self.connect(known).await else { return Ok(()) };
-        let Ok(contact) = self.routing().find_peer(peer, None).await else { return Err(error) };
-        let mut last = error;
-        for addr in contact.addrs {
-            let Ok(addr) = addr.with_p2p(peer) else { continue };
-            match self.connect(addr).await {
-                Ok(_) => return Ok(()),
-                Err(error) => last = error,
-            }
+    pub async fn connect_peer(
+        &self,
+        peer: PeerId,
+        addrs: Vec<Multiaddr>,
+    ) -> Result<(), NetworkError> {
+        let Err(error) = self.reach(peer, addrs).await else { return Ok(()) };
+        match self.routing().find_peer(peer, None).await {
+            Ok(found) => self.reach(peer, found.addrs).await,
+            Err(_) => Err(error),
         }
-        Err(last)
+    }
+
+    async fn reach(&self, peer: PeerId, addrs: Vec<Multiaddr>) -> Result<(), NetworkError> {
+        let reach = Reach { peer, addrs, is_kept: true };
+        let reached = self.ask(|reply| swarm::Command::Reach(reach, reply)).await?;
+        reached.map(drop)
     }
 
     /// What a connected peer tells about itself, which comes a moment after the connection; what
@@ -222,9 +228,8 @@ impl Network {
 
     /// Keeps the connection with a peer when others are closed for being too many, or no longer.
     pub async fn protect(&self, peer: PeerId, protected: bool) {
-        let command = swarm::Command::Protect(peer, protected);
         // A network that has been shut down has nothing to protect.
-        drop(self.shared.swarm.send(command).await);
+        drop(self.tell(swarm::Command::Protect(peer, protected)).await);
     }
 
     /// The addresses that are neither dialled nor answered; changes count for new connections.
@@ -243,68 +248,16 @@ impl Network {
     ///
     /// [`NetworkError::Ping`] and [`NetworkError::NotConnected`].
     pub async fn pinger(&self, peer: PeerId) -> Result<Pinger, NetworkError> {
-        let command = |reply| swarm::Command::OpenStream(peer, ping::PING, reply);
         let (reply, answer) = oneshot::channel();
-        let sent = self.shared.swarm.send(command(reply)).await;
-        sent.map_err(|_| NetworkError::Stopped)?;
+        self.tell(swarm::Command::OpenStream(peer, ping::PING, reply)).await?;
         let stream = answer.await.map_err(|_| NetworkError::NotConnected { peer })?;
         let stream = stream.map_err(|error| ping::not_opened(peer, error))?;
         Ok(Pinger { peer, stream, clock: self.shared.clock.clone() })
     }
 
-    /// Publishes a message, to those who listen here as well.
-    ///
-    /// Nobody listening is no error. Dropping the future may or may not publish it.
-    ///
-    /// # Errors
-    ///
-    /// Any [`PubsubError`].
-    pub async fn publish(&self, topic: String, data: Bytes) -> Result<(), PubsubError> {
-        self.ask_pubsub(|reply| PubsubCommand::Publish(topic, data, reply)).await?
-    }
-
-    /// Listens to a topic.
-    ///
-    /// # Errors
-    ///
-    /// Any [`PubsubError`].
-    pub async fn subscribe(&self, topic: String) -> Result<Subscription, PubsubError> {
-        self.ask_pubsub(|reply| PubsubCommand::Subscribe(topic, reply)).await?
-    }
-
-    /// The topics that are listened to here.
-    ///
-    /// # Errors
-    ///
-    /// [`PubsubError::Disabled`].
-    pub async fn topics(&self) -> Result<Vec<String>, PubsubError> {
-        self.ask_pubsub(PubsubCommand::Topics).await
-    }
-
-    /// The peers that listen to a topic, or to any.
-    ///
-    /// # Errors
-    ///
-    /// [`PubsubError::Disabled`].
-    pub async fn pubsub_peers(&self, topic: Option<String>) -> Result<Vec<PeerId>, PubsubError> {
-        self.ask_pubsub(|reply| PubsubCommand::Peers(topic, reply)).await
-    }
-
-    /// Forgets how far the messages of an author, or of all, are numbered.
-    pub async fn pubsub_reset(&self, author: Option<PeerId>) {
-        let command = swarm::Command::Pubsub(PubsubCommand::Reset(author));
-        drop(self.shared.swarm.send(command).await);
-    }
-
-    async fn ask_pubsub<T>(
-        &self,
-        command: impl FnOnce(Reply<T>) -> PubsubCommand,
-    ) -> Result<T, PubsubError> {
-        let (reply, answer) = oneshot::channel();
-        let sent = self.shared.swarm.send(swarm::Command::Pubsub(command(reply))).await;
-        sent.map_err(|_| PubsubError::Stopped)?;
-        // What does not take part answers nothing.
-        answer.await.map_err(|_| PubsubError::Disabled)
+    /// Messages by topic.
+    pub fn pubsub(&self) -> Pubsub {
+        Pubsub { swarm: self.shared.swarm.clone() }
     }
 
     /// Every connection, in no order.
@@ -363,8 +316,11 @@ impl Network {
         command: impl FnOnce(Reply<T>) -> swarm::Command,
     ) -> Result<T, NetworkError> {
         let (reply, answer) = oneshot::channel();
-        let sent = self.shared.swarm.send(command(reply)).await;
-        sent.map_err(|_| NetworkError::Stopped)?;
+        self.tell(command(reply)).await?;
         answer.await.map_err(|_| NetworkError::Stopped)
+    }
+
+    async fn tell(&self, command: swarm::Command) -> Result<(), NetworkError> {
+        self.shared.swarm.send(command).await.map_err(|_| NetworkError::Stopped)
     }
 }

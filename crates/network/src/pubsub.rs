@@ -12,11 +12,14 @@ mod hub;
 
 pub(crate) use hub::{Gossip, Hub, gossip};
 
-use crate::{PeerId, swarm::Reply};
+use crate::{
+    PeerId,
+    swarm::{Command, Reply},
+};
 use bytes::Bytes;
 use std::time::Duration;
 use thiserror::Error;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// Longest message, in bytes (1 MiB).
 pub const MESSAGE_LEN_MAX: usize = 1024 * 1024;
@@ -94,7 +97,11 @@ pub enum PubsubError {
     Stopped,
 }
 
-/// What the handle asks of the swarm.
+/// What a node that takes part speaks.
+pub(crate) const PROTOCOLS: &[&str] =
+    &["/meshsub/1.3.0", "/meshsub/1.2.0", "/meshsub/1.1.0", "/meshsub/1.0.0", "/floodsub/1.0.0"];
+
+/// What the handle asks of the swarm; a reply that is dropped says that nobody takes part.
 #[derive(Debug)]
 pub(crate) enum PubsubCommand {
     Publish(String, Bytes, Reply<Result<(), PubsubError>>),
@@ -102,9 +109,74 @@ pub(crate) enum PubsubCommand {
     Topics(Reply<Vec<String>>),
     Peers(Option<String>, Reply<Vec<PeerId>>),
     /// Forgets the sequence numbers of one author or of all.
-    Reset(Option<PeerId>),
+    Reset(Option<PeerId>, Reply<()>),
     /// A listener has gone.
     Check(String),
+}
+
+/// The handle; cheap to clone. All methods are safe to cancel.
+#[derive(Debug, Clone)]
+pub struct Pubsub {
+    pub(crate) swarm: mpsc::Sender<Command>,
+}
+
+impl Pubsub {
+    /// Publishes a message, to those who listen here as well.
+    ///
+    /// Nobody listening is no error. Dropping the future may or may not publish it.
+    ///
+    /// # Errors
+    ///
+    /// Any [`PubsubError`].
+    pub async fn publish(&self, topic: String, data: Bytes) -> Result<(), PubsubError> {
+        self.ask(|reply| PubsubCommand::Publish(topic, data, reply)).await?
+    }
+
+    /// Listens to a topic.
+    ///
+    /// # Errors
+    ///
+    /// Any [`PubsubError`].
+    pub async fn subscribe(&self, topic: String) -> Result<Subscription, PubsubError> {
+        self.ask(|reply| PubsubCommand::Subscribe(topic, reply)).await?
+    }
+
+    /// The topics that are listened to here.
+    ///
+    /// # Errors
+    ///
+    /// [`PubsubError::Disabled`].
+    pub async fn topics(&self) -> Result<Vec<String>, PubsubError> {
+        self.ask(PubsubCommand::Topics).await
+    }
+
+    /// The peers that listen to a topic, or take part at all.
+    ///
+    /// # Errors
+    ///
+    /// [`PubsubError::Disabled`].
+    pub async fn peers(&self, topic: Option<String>) -> Result<Vec<PeerId>, PubsubError> {
+        self.ask(|reply| PubsubCommand::Peers(topic, reply)).await
+    }
+
+    /// Forgets how far the messages of an author, or of all, are numbered.
+    ///
+    /// # Errors
+    ///
+    /// [`PubsubError::Disabled`].
+    pub async fn reset(&self, author: Option<PeerId>) -> Result<(), PubsubError> {
+        self.ask(|reply| PubsubCommand::Reset(author, reply)).await
+    }
+
+    async fn ask<T>(
+        &self,
+        command: impl FnOnce(Reply<T>) -> PubsubCommand,
+    ) -> Result<T, PubsubError> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.swarm.send(Command::Pubsub(command(reply))).await;
+        sent.map_err(|_| PubsubError::Stopped)?;
+        answer.await.map_err(|_| PubsubError::Disabled)
+    }
 }
 
 /// Somebody who listens to a topic; dropped, it listens no longer.
@@ -112,7 +184,7 @@ pub(crate) enum PubsubCommand {
 pub struct Subscription {
     pub(crate) topic: String,
     pub(crate) messages: mpsc::Receiver<PubsubMessage>,
-    pub(crate) swarm: mpsc::Sender<crate::swarm::Command>,
+    pub(crate) swarm: mpsc::Sender<Command>,
 }
 
 impl Subscription {
@@ -127,7 +199,7 @@ impl Subscription {
 impl Drop for Subscription {
     fn drop(&mut self) {
         self.messages.close();
-        let command = crate::swarm::Command::Pubsub(PubsubCommand::Check(self.topic.clone()));
+        let command = Command::Pubsub(PubsubCommand::Check(self.topic.clone()));
         // If the queue is full, the next message to the topic or the next check finds out.
         drop(self.swarm.try_send(command));
     }

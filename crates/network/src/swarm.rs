@@ -113,8 +113,6 @@ pub(crate) struct SwarmTask {
     kept: HashSet<PeerId>,
     /// Peers whose connections are not closed when there are too many.
     protected: HashSet<PeerId>,
-    /// When each connection was opened.
-    opened: HashMap<ConnectionId, Instant>,
     meter: Meter,
     hub: Hub,
     trim: Option<TrimSettings>,
@@ -147,7 +145,6 @@ pub(crate) async fn open(
         dhts,
         kept: HashSet::new(),
         protected: HashSet::new(),
-        opened: HashMap::new(),
         meter,
         hub,
         trim: config.trim,
@@ -275,7 +272,6 @@ impl SwarmTask {
             SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, .. } => {
                 debug!(peer = %peer_id, ?cause, "connection closed");
                 self.connections.remove(&connection_id);
-                self.opened.remove(&connection_id);
                 if !self.swarm.is_connected(&peer_id) {
                     self.kept.remove(&peer_id);
                 }
@@ -308,14 +304,16 @@ impl SwarmTask {
         if direction == Direction::Outbound {
             self.known.insert(id, addr.clone());
         }
+        let opened = self.clock.monotonic();
         // What another connection of this peer has taught holds here, too.
         let known = self.connections.values().find(|info| info.id == id).cloned();
         let info = match known {
-            Some(known) => PeerInfo { addr, direction, latency: None, ..known },
+            Some(known) => PeerInfo { addr, direction, opened, latency: None, ..known },
             None => PeerInfo {
                 id,
                 addr,
                 direction,
+                opened,
                 latency: None,
                 agent: String::new(),
                 protocols: Vec::new(),
@@ -323,7 +321,6 @@ impl SwarmTask {
                 public_key: None,
             },
         };
-        self.opened.insert(connection, self.clock.monotonic());
         self.connections.insert(connection, info);
         for waiter in self.dials.remove(&connection).into_iter().flatten() {
             self.reached(waiter, id, true);

@@ -41,13 +41,13 @@ impl Node {
     }
 
     async fn listen(&self, topic: &str) -> Subscription {
-        self.network.subscribe(topic.to_owned()).await.unwrap()
+        self.network.pubsub().subscribe(topic.to_owned()).await.unwrap()
     }
 
     /// Waits until so many peers are known to listen.
     async fn sees(&self, topic: &str, count: usize) {
         let looking = async {
-            while self.network.pubsub_peers(Some(topic.to_owned())).await.unwrap().len() < count {
+            while self.network.pubsub().peers(Some(topic.to_owned())).await.unwrap().len() < count {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
@@ -55,7 +55,7 @@ impl Node {
     }
 
     async fn publish(&self, topic: &str, text: &str) -> Result<(), PubsubError> {
-        self.network.publish(topic.to_owned(), text.as_bytes().to_vec().into()).await
+        self.network.pubsub().publish(topic.to_owned(), text.as_bytes().to_vec().into()).await
     }
 }
 
@@ -93,7 +93,7 @@ async fn messages_reach_whoever_listens_over_others_too() {
     for expected in 1..=number {
         assert_eq!(next(&mut heard[0]).await, expected.to_string());
     }
-    let own = nodes[0].network.topics().await.unwrap();
+    let own = nodes[0].network.pubsub().topics().await.unwrap();
     assert_eq!(own, ["news"]);
 }
 
@@ -104,11 +104,11 @@ async fn a_topic_ends_with_its_last_listener() {
     let (first, second) = (node.listen("a").await, node.listen("a").await);
     other.sees("a", 1).await;
     drop(first);
-    assert_eq!(node.network.topics().await.unwrap(), ["a"]);
+    assert_eq!(node.network.pubsub().topics().await.unwrap(), ["a"]);
     drop(second);
     let ending = async {
-        while !node.network.topics().await.unwrap().is_empty()
-            || !other.network.pubsub_peers(Some("a".to_owned())).await.unwrap().is_empty()
+        while !node.network.pubsub().topics().await.unwrap().is_empty()
+            || !other.network.pubsub().peers(Some("a".to_owned())).await.unwrap().is_empty()
         {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -129,6 +129,12 @@ async fn limits_are_named() {
     assert_eq!(node.publish("", "").await, Err(PubsubError::Topic { len: 0 }));
     let deaf = Node::start(None).await;
     assert_eq!(deaf.publish("a", "").await, Err(PubsubError::Disabled));
-    assert_eq!(deaf.network.topics().await, Err(PubsubError::Disabled));
-    assert!(matches!(deaf.network.subscribe("a".to_owned()).await, Err(PubsubError::Disabled)));
+    assert_eq!(deaf.network.pubsub().topics().await, Err(PubsubError::Disabled));
+    assert_eq!(deaf.network.pubsub().reset(None).await, Err(PubsubError::Disabled));
+    let speaks = |node: &Node| node.network.protocols().iter().any(|name| name.contains("meshsub"));
+    assert!(speaks(&node) && !speaks(&deaf));
+    assert!(matches!(
+        deaf.network.pubsub().subscribe("a".to_owned()).await,
+        Err(PubsubError::Disabled)
+    ));
 }

@@ -6,7 +6,7 @@
 //!
 //! Invariants: at most [`REMEMBERED_MAX`] peers are remembered, in a file that may be lost; a
 //! node with [`PEERS_ENOUGH`] peers dials nobody.
-//! Not here: peers that must always be connected (`node/start.rs`).
+//! Not here: peers that must always be connected (`peering.rs`).
 
 use crate::{Config, NodeError, config::ConfigError};
 use cairn_network::{Direction, Multiaddr, Network};

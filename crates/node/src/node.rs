@@ -105,7 +105,8 @@ impl Node {
         let outside = Arc::new(Outside::new(repo.path(), enabled, tasks.child())?);
         repo.store().set_sources(Arc::<Outside>::clone(&outside));
         let (network, peerings) = if options.online {
-            let start = start::network(&config, &identity, (&repo, options.pubsub), &tasks);
+            let start =
+                start::network(&config, &identity, (&repo, options.pubsub), (&tasks, &clock));
             let (network, peerings) = Box::pin(start).await?;
             (Some(network), Some(peerings))
         } else {
@@ -120,7 +121,7 @@ impl Node {
         let scrubber = Arc::new(scrubber);
         let mfs = Arc::new(Mfs::new(Arc::clone(&repo)));
         let kept = (Arc::clone(&repo), Arc::clone(&mfs));
-        let provider = start::provider(&config, kept, network.as_ref(), &tasks)?;
+        let provider = start::provider(&config, kept, network.as_ref(), (&tasks, &clock))?;
         let inner = Inner {
             repo,
             config,

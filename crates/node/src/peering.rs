@@ -17,7 +17,7 @@ use std::{
 };
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::debug;
 
 /// Most peers.
 pub const PEERING_COUNT_MAX: usize = 1024;
@@ -103,21 +103,9 @@ async fn keep_connected(network: &Network, peer: PeerId, addrs: &[Multiaddr]) {
 }
 
 async fn dial(network: &Network, peer: PeerId, addrs: &[Multiaddr]) -> bool {
-    for addr in addrs {
-        let Ok(addr) = addr.clone().with_p2p(peer) else {
-            warn!(%addr, %peer, "the address is another peer's");
-            continue;
-        };
-        match network.connect(addr).await {
-            Ok(_) => return true,
-            Err(error) => debug!(%error, "peer not reached"),
-        }
+    let dialled = network.connect_peer(peer, addrs.to_vec()).await;
+    if let Err(error) = &dialled {
+        debug!(%error, "peer not reached");
     }
-    match network.connect_peer(peer).await {
-        Ok(()) => true,
-        Err(error) => {
-            debug!(%error, "peer not reached");
-            false
-        }
-    }
+    dialled.is_ok()
 }

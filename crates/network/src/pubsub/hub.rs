@@ -114,21 +114,9 @@ impl Hub {
         Self { own, listeners: HashMap::new(), sequences: Sequences::default(), swarm }
     }
 
-    /// Does what was asked; without a behaviour nothing is possible.
+    /// Does what was asked; without a behaviour the reply is dropped.
     pub(crate) fn on_command(&mut self, gossip: Option<&mut Gossip>, command: PubsubCommand) {
-        let Some(gossip) = gossip else {
-            return match command {
-                PubsubCommand::Publish(_, _, reply) => {
-                    drop(reply.send(Err(PubsubError::Disabled)));
-                }
-                PubsubCommand::Subscribe(_, reply) => drop(reply.send(Err(PubsubError::Disabled))),
-                // Dropped, which is told as such.
-                PubsubCommand::Topics(_)
-                | PubsubCommand::Peers(..)
-                | PubsubCommand::Reset(_)
-                | PubsubCommand::Check(_) => {}
-            };
-        };
+        let Some(gossip) = gossip else { return };
         match command {
             PubsubCommand::Publish(topic, data, reply) => {
                 drop(reply.send(self.publish(gossip, topic, data)));
@@ -142,7 +130,11 @@ impl Hub {
                 drop(reply.send(topics));
             }
             PubsubCommand::Peers(topic, reply) => drop(reply.send(peers(gossip, topic))),
-            PubsubCommand::Reset(author) => self.sequences.reset(author),
+            PubsubCommand::Reset(author, reply) => {
+                self.sequences.reset(author);
+                // Whoever asked may have gone.
+                reply.send(()).unwrap_or(());
+            }
             PubsubCommand::Check(topic) => self.check(gossip, &topic),
         }
     }

@@ -19,7 +19,10 @@ pub use meter::{Bandwidth, BandwidthLimits};
 use super::chain;
 use crate::{NetworkConfig, NetworkError, PeerId};
 use filter::Filtered;
-use futures::{AsyncRead, AsyncWrite};
+use futures::{
+    AsyncRead, AsyncWrite, FutureExt as _, TryFutureExt as _,
+    future::{self, BoxFuture, Either},
+};
 use libp2p::{
     Transport,
     core::{
@@ -28,7 +31,7 @@ use libp2p::{
         upgrade::Version,
     },
     dns,
-    pnet::{PnetConfig, PreSharedKey},
+    pnet::{PnetConfig, PnetError, PnetOutput, PreSharedKey},
     quic, tcp, websocket, yamux,
 };
 use secure::Secure;
@@ -83,29 +86,27 @@ where
     T::Dial: Send + 'static,
     T::ListenerUpgrade: Send + 'static,
 {
-    match key {
-        Some(key) => {
-            let keyed = raw.and_then(move |socket, _| PnetConfig::new(key).handshake(socket));
-            muxed(keyed, secure, meter)
-        }
-        None => muxed(raw, secure, meter),
-    }
-}
-
-fn muxed<T>(raw: T, secure: &Secure, meter: &Meter) -> Boxed<Muxed>
-where
-    T: Transport + Send + Unpin + 'static,
-    T::Output: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    T::Error: Send + Sync + 'static,
-    T::Dial: Send + 'static,
-    T::ListenerUpgrade: Send + 'static,
-{
     let meter = meter.clone();
-    raw.upgrade(Version::V1Lazy)
+    raw.and_then(move |socket, _| keyed(key, socket))
+        .upgrade(Version::V1Lazy)
         .authenticate(secure.clone())
         .multiplex(yamux::Config::default())
         .map(move |(peer, muxer), _| (peer, meter.muxer(peer, muxer)))
         .boxed()
+}
+
+/// Shows that this node has the shared key, and sees that the other one has.
+fn keyed<S>(
+    key: Option<PreSharedKey>,
+    socket: S,
+) -> BoxFuture<'static, Result<Either<PnetOutput<S>, S>, PnetError>>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    match key {
+        Some(key) => PnetConfig::new(key).handshake(socket).map_ok(Either::Left).boxed(),
+        None => future::ready(Ok(Either::Right(socket))).boxed(),
+    }
 }
 
 impl Meter {

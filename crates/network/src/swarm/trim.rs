@@ -74,9 +74,8 @@ impl SwarmTask {
     fn worths(&self, grace: Duration, now: Instant) -> HashMap<PeerId, (Worth, usize)> {
         let mut worths: HashMap<PeerId, (Worth, usize)> = HashMap::new();
         let mut new: HashSet<PeerId> = HashSet::new();
-        for (id, info) in &self.connections {
-            let since = self.opened.get(id).copied().unwrap_or(now);
-            if now.saturating_duration_since(since) < grace {
+        for info in self.connections.values() {
+            if now.saturating_duration_since(info.opened) < grace {
                 new.insert(info.id);
             }
             let rates = self.meter.told(Some(info.id));
@@ -84,7 +83,7 @@ impl SwarmTask {
                 is_named: self.kept.contains(&info.id),
                 is_used: rates.rate_in + rates.rate_out >= USED_RATE,
                 is_ours: info.direction == Direction::Outbound,
-                since,
+                since: info.opened,
             };
             let known = worths.entry(info.id).or_insert((worth, 0));
             known.0 = known.0.max(worth);

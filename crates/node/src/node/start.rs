@@ -35,13 +35,11 @@ pub(super) async fn network(
     config: &Config,
     identity: &Identity,
     (repo, pubsub): (&Repo, bool),
-    tasks: &Tasks,
+    (tasks, clock): (&Tasks, &Clock),
 ) -> Result<(Network, Peerings), NodeError> {
-    let mut settings = config.read(|settings| Ok(network_config(identity, settings)))??;
+    let mut settings = config.read(|settings| Ok(network_config(identity, settings, pubsub)))??;
     let folder = repo.path().to_owned();
-    if pubsub && settings.pubsub.is_none() {
-        settings.pubsub = Some(config.read(Settings::pubsub)?.1);
-    }
+    settings.clock = clock.clone();
     settings.swarm_key = swarm_key(folder.join(SWARM_KEY_FILE)).await?;
     settings.dht.folder = Some(folder.clone());
     let store = repo.store().clone();
@@ -91,20 +89,24 @@ pub(super) fn provider(
     config: &Config,
     kept: (Arc<Repo>, Arc<Mfs>),
     network: Option<&Network>,
-    tasks: &Tasks,
+    (tasks, clock): (&Tasks, &Clock),
 ) -> Result<Option<Arc<Provider>>, NodeError> {
     let settings = config.read(Settings::provide)?;
     let Some(network) = network.filter(|network| network.routing().is_on() && settings.enabled)
     else {
         return Ok(None);
     };
-    let provider = Arc::new(Provider::new(kept, network, settings, Clock::system()));
+    let provider = Arc::new(Provider::new(kept, network, settings, clock.clone()));
     tasks.spawn("provide roots", Arc::clone(&provider).announce_roots());
     tasks.spawn("provide round", Arc::clone(&provider).go_round());
     Ok(Some(provider))
 }
 
-fn network_config(identity: &Identity, settings: &Settings) -> Result<NetworkConfig, NodeError> {
+fn network_config(
+    identity: &Identity,
+    settings: &Settings,
+    pubsub_forced: bool,
+) -> Result<NetworkConfig, NodeError> {
     let addresses = settings.addresses()?;
     let bitswap = settings.bitswap()?;
     let mut network = NetworkConfig::new(identity.keypair().clone());
@@ -116,7 +118,7 @@ fn network_config(identity: &Identity, settings: &Settings) -> Result<NetworkCon
     network.budget = settings.memory()?;
     network.dht = settings.routing()?;
     let (is_enabled, pubsub) = settings.pubsub()?;
-    network.pubsub = is_enabled.then_some(pubsub);
+    network.pubsub = (is_enabled || pubsub_forced).then_some(pubsub);
     network.filters = Filters::new(settings.addr_filters()?);
     network.bandwidth = settings.bandwidth()?;
     let conn_mgr = settings.conn_mgr()?;

@@ -99,8 +99,8 @@ async fn walk(repo: &Arc<Repo>, roots: &[Cid], keys: &mut ProvideKeys) {
                 Err(error) => debug!(%error, "not announced"),
             }
         }
-        let here = blocks.stat_many(&leaves).await.unwrap_or_default();
-        for (cid, _) in leaves.iter().zip(here).filter(|(_, len)| len.is_some()) {
+        let here = blocks.has_many(&leaves).await.unwrap_or_default();
+        for (cid, _) in leaves.iter().zip(here).filter(|(_, here)| *here) {
             keys.push(cid.multihash());
         }
     }

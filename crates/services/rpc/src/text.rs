@@ -8,6 +8,7 @@
 
 use crate::{Request, RpcError};
 use cairn_block::{Base, Cid, Version};
+use cairn_names::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
     fmt::{self, Write as _},
@@ -232,20 +233,11 @@ pub fn human_len(len: u64) -> String {
     format!("{} {}", (u128::from(len) + u128::from(scale) / 2) / u128::from(scale), UNITS[unit])
 }
 
-/// Writes a time as RFC 3339 in UTC, to the second.
+/// Writes a time as RFC 3339 in UTC, to the second; before 1970 it is 1970.
 pub(crate) fn utc(time: SystemTime) -> String {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let (days, secs) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
-    // Years that begin in March put the leap day at their end.
-    let (era, day) = ((days + 719_468) / 146_097, (days + 719_468) % 146_097);
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    let year = era * 400 + year + next;
-    let (hour, minute, second) = (secs / 3600, secs / 60 % 60, secs % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    let text = Timestamp::from(time.max(SystemTime::UNIX_EPOCH)).to_string();
+    let whole = text.split('.').next().unwrap_or_default();
+    format!("{whole}Z")
 }
 
 /// Writes JSON as Kubo prints configuration: indented, texts alone without quotes.

@@ -66,13 +66,18 @@ pub(crate) struct NotesKnown {
     pub(crate) last: Option<u64>,
 }
 
+/// What changes with each note.
+#[derive(Debug, Default)]
+struct State {
+    known: NotesKnown,
+    /// Nothing before this is counted by a note that is not settled; `None` if that is not known.
+    rests_from: Option<Position>,
+}
+
 /// The notes of an open store.
 #[derive(Debug, Default)]
 pub(super) struct Notes {
-    known: Mutex<NotesKnown>,
-    /// Nothing before this is counted by a note that is not settled; `None` if that is not known.
-    /// Taken after `known`.
-    rests_from: Mutex<Option<Position>>,
+    state: Mutex<State>,
     settler: OnceLock<Weak<dyn Settle>>,
 }
 
@@ -83,28 +88,24 @@ impl Notes {
         let (from, last) = recovered.index.notes().unwrap_or((Position::START, None));
         let last = last.filter(|_| recovered.clean);
         let from = (last.is_none() || from < end).then_some(from.min(end));
-        Self { known: Mutex::new(NotesKnown { from, last }), ..Self::default() }
+        let known = NotesKnown { from, last };
+        Self { state: Mutex::new(State { known, rests_from: None }), ..Self::default() }
     }
 
     /// Notes in the index where notes are to be read from, if `end` is all that there is.
     pub(super) fn write_down(&self, index: &Index, end: Position) {
-        let NotesKnown { from, last } = *self.known();
+        let NotesKnown { from, last } = self.state().known;
         index.set_notes(from.unwrap_or(end), last);
     }
 
-    fn known(&self) -> MutexGuard<'_, NotesKnown> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn rests_from(&self) -> MutexGuard<'_, Option<Position>> {
-        self.rests_from.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a note that is not settled may lie in pack `number`, or count its records.
     fn may_rest_on(&self, number: u32) -> bool {
-        let known = self.known();
-        let rests_from = *self.rests_from();
-        known.from.is_some() && rests_from.is_none_or(|from| from.segment() <= number)
+        let state = self.state();
+        state.known.from.is_some() && state.rests_from.is_none_or(|from| from.segment() <= number)
     }
 }
 
@@ -115,20 +116,18 @@ impl Store {
     }
 
     pub(crate) fn notes_known(&self) -> NotesKnown {
-        *self.inner.notes.known()
+        self.inner.notes.state().known
     }
 
     /// Says what reading the notes has found.
     pub(crate) fn notes_read(&self, known: NotesKnown) {
-        let mut now = self.inner.notes.known();
-        *now = known;
-        *self.inner.notes.rests_from() = None;
+        *self.inner.notes.state() = State { known, rests_from: None };
     }
 
     /// About how many bytes a start would have to look through for notes.
     pub(crate) fn notes_distance(&self) -> u64 {
         let end = self.inner.writer().position();
-        let from = self.inner.notes.known().from;
+        let from = self.inner.notes.state().known.from;
         from.map_or(0, |from| distance(from, end, self.inner.segments.len_max))
     }
 
@@ -149,13 +148,13 @@ impl Store {
         inner.writable()?;
         let make = |writer: &Writer| encode(writer, number, change);
         let position = inner.append_note_record(&mut writer, HEADER_LEN + change.len(), make)?;
-        let mut known = inner.notes.known();
-        if known.from.is_none() {
-            known.from = Some(position);
+        let mut state = inner.notes.state();
+        if state.known.from.is_none() {
+            state.known.from = Some(position);
             // Later notes count from later syncs.
-            *inner.notes.rests_from() = writer.since_sync().map(|(synced, _)| synced);
+            state.rests_from = writer.since_sync().map(|(synced, _)| synced);
         }
-        known.last = Some(number);
+        state.known.last = Some(number);
         Ok(())
     }
 
@@ -163,7 +162,7 @@ impl Store {
     /// appends one meanwhile.
     pub(crate) fn notes_settled(&self, last: u64) {
         let inner = &self.inner;
-        *inner.notes.known() = NotesKnown { from: None, last: Some(last) };
+        inner.notes.state().known = NotesKnown { from: None, last: Some(last) };
         let writer = inner.writer();
         let index = inner.index();
         index.set_notes(index.durable(), Some(last));

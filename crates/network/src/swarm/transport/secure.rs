@@ -1,10 +1,14 @@
 //! Encryption of a connection: TLS 1.3 or Noise, as the other side chooses.
 //!
+//! The library's own choice between two names the peer inside of each, not beside both.
 //! Not here: QUIC, whose encryption is part of it.
 
 use super::failed;
 use crate::{Keypair, NetworkError, PeerId};
-use futures::{AsyncRead, AsyncWrite, FutureExt as _, TryFutureExt as _, future::BoxFuture};
+use futures::{
+    AsyncRead, AsyncWrite, FutureExt as _, TryFutureExt as _,
+    future::{BoxFuture, Either},
+};
 use libp2p::{
     core::{
         UpgradeInfo,
@@ -22,11 +26,9 @@ pub(super) struct Secure {
 }
 
 /// Bytes that are encrypted.
-pub(super) trait Bytes: AsyncRead + AsyncWrite + Unpin + Send {}
+type Stream<C> = Either<tls::TlsStream<C>, noise::Output<C>>;
 
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Bytes for T {}
-
-type Answer = Result<(PeerId, Box<dyn Bytes>), io::Error>;
+type Shaken<C> = BoxFuture<'static, io::Result<(PeerId, Stream<C>)>>;
 
 impl Secure {
     pub(super) fn new(keypair: &Keypair) -> Result<Self, NetworkError> {
@@ -53,36 +55,34 @@ impl UpgradeInfo for Secure {
     }
 }
 
-impl<C: Bytes + 'static> InboundConnectionUpgrade<C> for Secure {
-    type Output = (PeerId, Box<dyn Bytes>);
+impl<C: AsyncRead + AsyncWrite + Unpin + Send + 'static> InboundConnectionUpgrade<C> for Secure {
+    type Output = (PeerId, Stream<C>);
     type Error = io::Error;
-    type Future = BoxFuture<'static, Answer>;
+    type Future = Shaken<C>;
 
     fn upgrade_inbound(self, socket: C, name: Self::Info) -> Self::Future {
         if self.is_tls(name) {
-            boxed(self.tls.upgrade_inbound(socket, name).map_err(io::Error::other))
+            let shaken = self.tls.upgrade_inbound(socket, name).map_err(io::Error::other);
+            shaken.map_ok(|(peer, stream)| (peer, Either::Left(stream))).boxed()
         } else {
-            boxed(self.noise.upgrade_inbound(socket, name).map_err(io::Error::other))
+            let shaken = self.noise.upgrade_inbound(socket, name).map_err(io::Error::other);
+            shaken.map_ok(|(peer, stream)| (peer, Either::Right(stream))).boxed()
         }
     }
 }
 
-impl<C: Bytes + 'static> OutboundConnectionUpgrade<C> for Secure {
-    type Output = (PeerId, Box<dyn Bytes>);
+impl<C: AsyncRead + AsyncWrite + Unpin + Send + 'static> OutboundConnectionUpgrade<C> for Secure {
+    type Output = (PeerId, Stream<C>);
     type Error = io::Error;
-    type Future = BoxFuture<'static, Answer>;
+    type Future = Shaken<C>;
 
     fn upgrade_outbound(self, socket: C, name: Self::Info) -> Self::Future {
         if self.is_tls(name) {
-            boxed(self.tls.upgrade_outbound(socket, name).map_err(io::Error::other))
+            let shaken = self.tls.upgrade_outbound(socket, name).map_err(io::Error::other);
+            shaken.map_ok(|(peer, stream)| (peer, Either::Left(stream))).boxed()
         } else {
-            boxed(self.noise.upgrade_outbound(socket, name).map_err(io::Error::other))
+            let shaken = self.noise.upgrade_outbound(socket, name).map_err(io::Error::other);
+            shaken.map_ok(|(peer, stream)| (peer, Either::Right(stream))).boxed()
         }
     }
-}
-
-fn boxed<S: Bytes + 'static>(
-    shaken: impl Future<Output = Result<(PeerId, S), io::Error>> + Send + 'static,
-) -> BoxFuture<'static, Answer> {
-    shaken.map_ok(|(peer, stream)| (peer, Box::new(stream) as Box<dyn Bytes>)).boxed()
 }

@@ -5,6 +5,7 @@
 use crate::{
     Call, Request, RpcError,
     command::{Argument, Command, Opt},
+    commands::config,
     text::{Render, each, escape},
 };
 use cairn_node::{Node, NodeError};
@@ -116,13 +117,11 @@ async fn remove_all(call: Call) -> Result<(), RpcError> {
     change(&call, |node| node.bootstrap_remove(None)).await
 }
 
-/// Changes the config on a thread that may block.
+/// Changes the config, and answers with what was changed.
 async fn change(
     call: &Call,
     work: impl FnOnce(&Node) -> Result<Vec<String>, NodeError> + Send + 'static,
 ) -> Result<(), RpcError> {
-    let node = call.node()?.clone();
-    let changed = cairn_runtime::blocking(move || work(&node)).await;
-    let peers = changed.map_err(|error| RpcError::of(&error))?;
+    let peers = config::change(call.node()?.clone(), work).await?;
     call.out.once(&Answer { peers }).await
 }

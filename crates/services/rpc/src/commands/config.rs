@@ -81,9 +81,9 @@ async fn run(call: Call) -> Result<(), RpcError> {
 }
 
 /// Runs what writes the file on a thread that may block.
-async fn change<T: Send + 'static>(
+pub(super) async fn change<T: Send + 'static, E: std::error::Error + Send + 'static>(
     node: Node,
-    work: impl FnOnce(&Node) -> Result<T, cairn_node::ConfigError> + Send + 'static,
+    work: impl FnOnce(&Node) -> Result<T, E> + Send + 'static,
 ) -> Result<T, RpcError> {
     let result = cairn_runtime::blocking(move || work(&node)).await;
     result.map_err(|error| RpcError::of(&error))

@@ -147,7 +147,7 @@ async fn of_other(call: &Call, peer: PeerId) -> Result<Answer, RpcError> {
              want to convert --peerid-base, pass --offline option",
         ));
     };
-    network.connect_peer(peer).await.map_err(|error| RpcError::of(&error))?;
+    network.connect_peer(peer, Vec::new()).await.map_err(|error| RpcError::of(&error))?;
     let info = network.identified(peer).await;
     info.map(|info| of_peer(&info)).ok_or_else(|| RpcError::failed(format!("{peer} has gone")))
 }

@@ -81,7 +81,7 @@ async fn run(call: Call) -> Result<(), RpcError> {
     let known = network.peers().await.iter().any(|info| info.id == peer);
     if !known {
         call.out.event(&said(format!("Looking up peer {peer}"))).await?;
-        network.connect_peer(peer).await.map_err(|error| RpcError::of(&error))?;
+        network.connect_peer(peer, Vec::new()).await.map_err(|error| RpcError::of(&error))?;
     }
     call.out.event(&said(format!("PING {peer}."))).await?;
     echoes(&call, network, (peer, count)).await

@@ -11,13 +11,13 @@ pub(super) mod reset;
 pub(super) mod sub;
 
 use crate::{
-    Request, RpcError,
+    Call, Request, RpcError,
     command::{Argument, Command},
+    commands::swarm::{self, StringList},
     text::{Render, each, escape},
 };
 use cairn_block::Base;
-use cairn_network::{PubsubError, TOPIC_LEN_MAX};
-use serde::{Deserialize, Serialize};
+use cairn_network::{Pubsub, PubsubError, TOPIC_LEN_MAX};
 
 /// The group's row of the table.
 pub(super) const COMMAND: Command =
@@ -29,18 +29,15 @@ const TOPIC_TEXT_LEN_MAX: usize = 8 * TOPIC_LEN_MAX + 1;
 /// The topic.
 const TOPIC: Argument = Argument::text("topic", "The topic's name").encoded();
 
-/// Lines, of which some are encoded.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct StringList {
-    /// The lines.
-    strings: Vec<String>,
-}
-
 /// Reads what `encoded_in_multibase` wrote, in any base.
 fn decoded(text: &str) -> Option<Vec<u8>> {
     let prefix = text.chars().next()?;
     Base::from_code(prefix).ok()?.decode(&text[prefix.len_utf8()..]).ok()
+}
+
+/// The node's part in it.
+fn pubsub(call: &Call) -> Result<Pubsub, RpcError> {
+    Ok(swarm::network(call)?.pubsub())
 }
 
 /// The topic of a request.
@@ -63,15 +60,6 @@ fn failed(error: &PubsubError) -> RpcError {
         PubsubError::Topic { .. } | PubsubError::TooLong => RpcError::request(error.to_string()),
         _ => RpcError::failed(error.to_string()),
     }
-}
-
-/// Writes lines that are not encoded.
-fn plain(request: &Request) -> Box<dyn Render> {
-    each(request, |_, list: StringList, text| {
-        for line in list.strings {
-            text.line(escape(&line));
-        }
-    })
 }
 
 /// Writes lines that are encoded.

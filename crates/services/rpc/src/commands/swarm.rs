@@ -28,7 +28,7 @@ pub(super) struct StringList {
 }
 
 /// Writes each on a line of its own.
-fn lines(request: &Request) -> Box<dyn Render> {
+pub(super) fn lines(request: &Request) -> Box<dyn Render> {
     each(request, |_, list: StringList, text| {
         for line in list.strings {
             text.line(escape(&line));
@@ -50,6 +50,16 @@ pub(super) fn address(text: &str) -> Result<(Multiaddr, Option<PeerId>), RpcErro
     let id = id.rsplit_once("/p2p/").map(|(_, id)| id.split('/').next().unwrap_or(""));
     let id = id.map(str::parse::<PeerId>).transpose();
     Ok((address, id.map_err(|error| wrong(error.to_string()))?))
+}
+
+/// Reads an address that has a peer ID at its end.
+fn named_address(text: &str) -> Result<(Multiaddr, PeerId), RpcError> {
+    let (address, id) = address(text)?;
+    let named = id.map(|id| (address, id));
+    named.ok_or_else(|| {
+        let text = format!("invalid peer address {text:?}: it has no /p2p/PEER at its end");
+        RpcError::request(text)
+    })
 }
 
 /// Reads a peer ID.

@@ -1,10 +1,10 @@
 //! `pubsub ls`: what is listened to.
 
-use super::{StringList, failed, readable};
+use super::{failed, pubsub, readable};
 use crate::{
     Call, RpcError,
     command::{Command, Needs},
-    commands::swarm,
+    commands::swarm::StringList,
     text::encoded_in_multibase,
 };
 
@@ -19,7 +19,7 @@ pub(crate) const COMMAND: Command = Command {
 };
 
 async fn run(call: Call) -> Result<(), RpcError> {
-    let topics = swarm::network(&call)?.topics().await.map_err(|error| failed(&error))?;
+    let topics = pubsub(&call)?.topics().await.map_err(|error| failed(&error))?;
     let strings = topics.iter().map(|topic| encoded_in_multibase(topic.as_bytes())).collect();
     call.out.once(&StringList { strings }).await
 }

@@ -1,10 +1,10 @@
 //! `pubsub peers`: who takes part.
 
-use super::{StringList, TOPIC, failed, plain, read_topic};
+use super::{TOPIC, failed, pubsub, read_topic};
 use crate::{
     Call, RpcError,
     command::{Command, Needs},
-    commands::swarm,
+    commands::swarm::{StringList, lines},
 };
 
 /// The row of the table.
@@ -15,13 +15,13 @@ pub(crate) const COMMAND: Command = Command {
     arguments: &[TOPIC.optional()],
     needs: Needs::Daemon,
     run: Some(|call| Box::pin(run(call))),
-    text: Some(plain),
+    text: Some(lines),
     ..Command::BASE
 };
 
 async fn run(call: Call) -> Result<(), RpcError> {
     let topic = call.request.arguments().first().map(|text| read_topic(text)).transpose()?;
-    let peers = swarm::network(&call)?.pubsub_peers(topic).await.map_err(|error| failed(&error))?;
+    let peers = pubsub(&call)?.peers(topic).await.map_err(|error| failed(&error))?;
     let mut strings: Vec<String> = peers.iter().map(ToString::to_string).collect();
     strings.sort();
     call.out.once(&StringList { strings }).await

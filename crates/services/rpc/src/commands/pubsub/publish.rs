@@ -1,10 +1,9 @@
 //! `pubsub pub`: publishes a message.
 
-use super::{TOPIC, failed, topic};
+use super::{TOPIC, failed, pubsub, topic};
 use crate::{
     Call, RpcError,
     command::{Argument, Command, Needs},
-    commands::swarm,
     files,
 };
 use cairn_network::MESSAGE_LEN_MAX;
@@ -26,6 +25,6 @@ async fn run(mut call: Call) -> Result<(), RpcError> {
     let Some((data, _)) = files::read_next(files, MESSAGE_LEN_MAX).await? else {
         return Err(RpcError::request("argument \"data\" is required"));
     };
-    let published = swarm::network(&call)?.publish(topic, data.into()).await;
+    let published = pubsub(&call)?.publish(topic, data.into()).await;
     published.map_err(|error| failed(&error))
 }

@@ -1,5 +1,6 @@
 //! `pubsub reset`: forgets how far authors have come.
 
+use super::{failed, pubsub};
 use crate::{
     Call, RpcError,
     command::{Command, Needs, Opt},
@@ -20,6 +21,5 @@ pub(crate) const COMMAND: Command = Command {
 
 async fn run(call: Call) -> Result<(), RpcError> {
     let author = call.request.given_text("peer").map(swarm::peer_id).transpose()?;
-    swarm::network(&call)?.pubsub_reset(author).await;
-    Ok(())
+    pubsub(&call)?.reset(author).await.map_err(|error| failed(&error))
 }

@@ -1,10 +1,9 @@
 //! `pubsub sub`: listens to a topic.
 
-use super::{TOPIC, decoded, failed, topic};
+use super::{TOPIC, decoded, failed, pubsub, topic};
 use crate::{
     Call, RpcError,
     command::{Command, Needs},
-    commands::swarm,
     text::{each, encoded_in_multibase},
 };
 use cairn_network::PubsubMessage;
@@ -54,7 +53,7 @@ impl Answer {
 
 async fn run(call: Call) -> Result<(), RpcError> {
     let topic = topic(&call.request)?;
-    let subscribed = swarm::network(&call)?.subscribe(topic).await;
+    let subscribed = pubsub(&call)?.subscribe(topic).await;
     let mut subscription = subscribed.map_err(|error| failed(&error))?;
     call.out.begin().await?;
     while let Some(message) = subscription.next().await {

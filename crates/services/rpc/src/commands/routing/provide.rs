@@ -59,9 +59,9 @@ async fn run(call: Call) -> Result<(), RpcError> {
     for argument in call.request.arguments() {
         roots.push(cid(argument)?);
     }
-    let here = node.blocks(Fetch::Local).stat_many(&roots).await;
+    let here = node.blocks(Fetch::Local).has_many(&roots).await;
     let here = here.map_err(|error| RpcError::of(&error))?;
-    if let Some((cid, _)) = roots.iter().zip(&here).find(|(_, len)| len.is_none()) {
+    if let Some((cid, _)) = roots.iter().zip(here).find(|(_, here)| !here) {
         let text = format!("block {cid} not found locally, cannot provide");
         return Err(RpcError::failed(text));
     }

@@ -1,6 +1,6 @@
 //! `swarm disconnect`: closes connections.
 
-use super::{StringList, address, lines, network};
+use super::{StringList, lines, named_address, network};
 use crate::{
     Call, RpcError,
     command::{Argument, Command, Needs},
@@ -22,11 +22,7 @@ async fn run(call: Call) -> Result<(), RpcError> {
     let network = network(&call)?;
     let mut strings = Vec::new();
     for argument in call.request.arguments() {
-        let (_, id) = address(argument)?;
-        let Some(id) = id else {
-            let text = format!("invalid peer address {argument:?}: it has no /p2p/PEER at its end");
-            return Err(RpcError::request(text));
-        };
+        let (_, id) = named_address(argument)?;
         strings.push(match network.disconnect(id).await {
             Ok(()) => format!("disconnect {id} success"),
             Err(error) => format!("disconnect {id} failure: {}", RpcError::of(&error)),

@@ -7,9 +7,9 @@ use super::{StringList, lines, network};
 use crate::{
     Call, RpcError,
     command::{Argument, Command, Needs},
+    commands::config,
 };
 use cairn_network::Range;
-use cairn_runtime::blocking;
 use serde_json::json;
 
 /// The key of the config.
@@ -60,10 +60,8 @@ fn ranges(call: &Call) -> Result<Vec<Range>, RpcError> {
 
 /// Writes what is filtered now into the config.
 async fn keep(call: &Call) -> Result<(), RpcError> {
-    let node = call.node()?.clone();
-    let list = texts(&network(call)?.filters().list()).strings;
-    let kept = blocking(move || node.config().set(KEY, json!(list)).map(drop));
-    kept.await.map_err(|error| RpcError::of(&error))
+    let list = json!(texts(&network(call)?.filters().list()).strings);
+    config::change(call.node()?.clone(), |node| node.config().set(KEY, list).map(drop)).await
 }
 
 async fn list(call: Call) -> Result<(), RpcError> {

@@ -3,7 +3,7 @@
 //! What is added here counts until the daemon ends; `Peering.Peers` in the config is for ever.
 //! Not here: staying connected (`cairn-node`).
 
-use super::{address, peer_id};
+use super::{named_address, peer_id};
 use crate::{
     Call, Request, RpcError, answer,
     command::{Argument, Command, Needs},
@@ -107,11 +107,7 @@ fn peerings(call: &Call) -> Result<&Peerings, RpcError> {
 async fn add(call: Call) -> Result<(), RpcError> {
     let mut peers: BTreeMap<PeerId, Vec<Multiaddr>> = BTreeMap::new();
     for argument in call.request.arguments() {
-        let (mut addr, id) = address(argument)?;
-        let Some(id) = id else {
-            let text = format!("invalid peer address {argument:?}: it has no /p2p/PEER at its end");
-            return Err(RpcError::request(text));
-        };
+        let (mut addr, id) = named_address(argument)?;
         addr.pop();
         let addrs = peers.entry(id).or_default();
         if !addr.is_empty() {
