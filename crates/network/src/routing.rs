@@ -181,6 +181,19 @@ impl Routing {
         }
     }
 
+    /// Searches for the peers nearest to a key or peer ID, given as bytes, the nearest first.
+    ///
+    /// Asks one DHT: the public one if it knows anybody, else the local network's.
+    ///
+    /// # Errors
+    ///
+    /// [`RoutingError::NoPeers`], or [`RoutingError::Off`] without a DHT.
+    pub async fn closest(&self, name: &[u8]) -> Result<Vec<Contact>, RoutingError> {
+        let known = self.dhts.iter().find(|dht| dht.size() > 0);
+        let dht = known.or(self.dhts.first()).ok_or(RoutingError::Off)?;
+        dht.nearest(Message::ask(Kind::FindNode, name), None).await
+    }
+
     /// Searches for the peers nearest to a key or peer ID, given as bytes.
     ///
     /// The steps are told on the way; the nearest come last, one by one.
