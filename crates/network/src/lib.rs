@@ -44,7 +44,10 @@ pub use pubsub::{
     MESSAGE_LEN_MAX, Pubsub, PubsubConfig, PubsubError, PubsubMessage, Subscription,
     TOPIC_COUNT_MAX, TOPIC_LEN_MAX,
 };
-pub use routing::{DhtBucket, DhtPeer, DhtStat, QueryEvent, QueryEvents, Routing, RoutingError};
+pub use routing::{
+    DhtBucket, DhtPeer, DhtStat, Endpoint, QueryEvent, QueryEvents, ROUTERS_MAX, RoutersConfig,
+    Routing, RoutingError,
+};
 pub use session::{Arrival, Session};
 pub use swarm::{Bandwidth, BandwidthLimits, Filters, Range, TrimSettings};
 pub use swarm_key::{SWARM_KEY_FILE_LEN_MAX, SwarmKey};

@@ -18,6 +18,7 @@ use crate::{
 };
 use cairn_block::{BlockStore, Cid};
 use cairn_runtime::{Clock, Tasks};
+use cairn_web::{Client, Trust};
 use std::{
     sync::{
         Arc,
@@ -93,14 +94,15 @@ impl Network {
         let (dhts, accepted) = dht::prepare(&config, &swarm_sender);
         let behaviours = (behaviour, streams::Behaviour::new(accepted));
         let (filters, clock) = (config.filters.clone(), config.clock.clone());
+        let (routers, web) = (config.routers.clone(), Client::new(tasks, Trust::System));
         let has_pubsub = config.pubsub.is_some();
         let meter = Meter::new(config.bandwidth, &clock);
         let hub = Hub::new(public_key.to_peer_id(), swarm_sender.clone());
         let links = (dhts.dhts(), meter.clone(), hub);
-        let swarm = swarm::open(config, behaviours, links, tasks).await?;
+        let swarm = Box::pin(swarm::open(config, behaviours, links, tasks)).await?;
         let listen_failures = swarm.listen_failures.clone();
         start_engine(store);
-        let routing = Routing::new(dhts.dhts());
+        let routing = Routing::new(dhts.dhts(), routers, &web, &clock);
         dhts.start(tasks);
         tasks.spawn("network swarm", swarm.run(swarm_commands));
         let retrieval = Retrieval {

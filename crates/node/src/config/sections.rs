@@ -394,6 +394,7 @@ impl Settings {
         self.transports()?;
         self.bitswap()?;
         self.routing()?;
+        self.routers()?;
         self.provide()?;
         self.agent_suffix()?;
         self.storage_max()?;

@@ -115,7 +115,7 @@ async fn get(
     match target {
         Target::Providers(cid) => {
             let found = routing.find_providers(&cid, None);
-            Peers::new(Kind::Providers, head, now)?.stream(found, routing.has_peers()).await
+            Peers::new(Kind::Providers, head, now)?.stream(found, routing.can_ask()).await
         }
         Target::Peer(peer) => {
             let peers = Peers::new(Kind::Peers, head, now)?;
