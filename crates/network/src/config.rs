@@ -4,7 +4,7 @@
 
 use crate::{
     BandwidthLimits, DhtConfig, Filters, Keypair, Multiaddr, PubsubConfig, RoutersConfig, SwarmKey,
-    TrimSettings,
+    TrimSettings, WebConfig,
 };
 use cairn_runtime::{Budget, Clock};
 use std::time::Duration;
@@ -53,6 +53,8 @@ pub struct NetworkConfig {
     pub dht: DhtConfig,
     /// Which routers to ask over HTTP; none unless told.
     pub routers: RoutersConfig,
+    /// Which web servers to fetch blocks from.
+    pub web: WebConfig,
     /// How messages of topics are spread; `None` to take no part.
     pub pubsub: Option<PubsubConfig>,
     /// Addresses that are neither dialled nor answered.
@@ -82,6 +84,7 @@ impl NetworkConfig {
             idle_timeout: Duration::from_hours(24),
             dht: DhtConfig::default(),
             routers: RoutersConfig::default(),
+            web: WebConfig::default(),
             pubsub: None,
             filters: Filters::default(),
             swarm_key: None,

@@ -31,6 +31,7 @@ mod swarm_key;
 #[cfg(feature = "fuzz")]
 pub use bitswap::fuzz::TARGETS as FUZZ_TARGETS;
 pub use bitswap::limits;
+pub use cairn_web::Trust;
 pub use config::{ConnectionLimits, NetworkConfig};
 pub use dht::{DhtConfig, DhtMode, scope::Contact, sweep::Swept};
 pub use error::NetworkError;
@@ -44,6 +45,7 @@ pub use pubsub::{
     MESSAGE_LEN_MAX, Pubsub, PubsubConfig, PubsubError, PubsubMessage, Subscription,
     TOPIC_COUNT_MAX, TOPIC_LEN_MAX,
 };
+pub use retrieval::{GATEWAYS_MAX, Place, WebConfig};
 pub use routing::{
     DhtBucket, DhtPeer, DhtStat, Endpoint, QueryEvent, QueryEvents, ROUTERS_MAX, RoutersConfig,
     Routing, RoutingError,

@@ -12,7 +12,7 @@ use crate::{
     bitswap::{self, engine},
     dht, ping,
     pubsub::{self, Hub},
-    retrieval::{Retrieval, SEARCHES_MAX, Seeker},
+    retrieval::{Retrieval, SEARCHES_MAX, Seeker, ToEngine, WebSources},
     streams,
     swarm::{self, Meter, Reach, Reply},
 };
@@ -90,10 +90,11 @@ impl Network {
             serve: config.serve,
             budget: config.budget,
         };
-        let (behaviour, start_engine) = bitswap::new(links);
+        let (behaviour, events, start_engine) = bitswap::new(links);
         let (dhts, accepted) = dht::prepare(&config, &swarm_sender);
         let behaviours = (behaviour, streams::Behaviour::new(accepted));
         let (filters, clock) = (config.filters.clone(), config.clock.clone());
+        let sources = config.web.clone();
         let (routers, web) = (config.routers.clone(), Client::new(tasks, Trust::System));
         let has_pubsub = config.pubsub.is_some();
         let meter = Meter::new(config.bandwidth, &clock);
@@ -105,7 +106,10 @@ impl Network {
         let routing = Routing::new(dhts.dhts(), routers, &web, &clock);
         dhts.start(tasks);
         tasks.spawn("network swarm", swarm.run(swarm_commands));
+        let to_engine = ToEngine { events, commands: engine_sender.clone() };
+        let sources = WebSources::new(sources, filters.clone(), to_engine, (tasks, &clock));
         let retrieval = Retrieval {
+            sources,
             own: public_key.to_peer_id(),
             routing: routing.clone(),
             swarm: swarm_sender.clone(),

@@ -154,8 +154,32 @@ impl Client {
         }
     }
 
+    /// A web server may be asked, but only by the sessions that learn of it.
+    pub(crate) fn web_ready(&mut self, peer: PeerId, now: Instant) {
+        self.peers.entry(peer).or_insert_with(|| Peer::web(now));
+        self.ask_web(peer);
+    }
+
+    /// Wants that everybody was asked about, of sessions that know of a web server, go there.
+    fn ask_web(&mut self, peer: PeerId) {
+        self.may_schedule = true;
+        let knows = |session: &u64| {
+            self.sessions.get(session).is_some_and(|state| state.peers.contains(&peer))
+        };
+        let is_waiting = |want: &Want| {
+            want.stage.is_broadcast()
+                && !want.lacking.contains(&peer)
+                && want.waiters.iter().any(|waiter| knows(&waiter.session))
+        };
+        let waiting = self.wants.iter().filter(|(_, want)| is_waiting(want));
+        let waiting: Vec<Multihash> = waiting.map(|(hash, _)| hash.clone()).collect();
+        for hash in waiting {
+            self.requeue(&hash);
+        }
+    }
+
     fn tell_new_peer(&mut self, peer: PeerId, hash: &Multihash, has_presence: bool) {
-        let is_only_one = self.peers.len() == 1;
+        let is_only_one = self.strangers().count() == 1;
         let (Some(want), Some(state)) = (self.wants.get(hash), self.peers.get_mut(&peer)) else {
             return;
         };
@@ -310,6 +334,14 @@ impl Client {
     pub(crate) fn provider(&mut self, peer: PeerId, session: u64) {
         self.remember(peer, &[session]);
         self.may_schedule = true;
+        if self.peers.get(&peer).is_some_and(Peer::is_web) {
+            self.ask_web(peer);
+        }
+    }
+
+    /// The peers that any session may ask.
+    fn strangers(&self) -> impl Iterator<Item = (&PeerId, &Peer)> {
+        self.peers.iter().filter(|(_, state)| !state.is_web())
     }
 
     /// These sessions ask `peer` first from now on.

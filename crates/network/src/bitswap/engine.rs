@@ -96,6 +96,10 @@ pub(crate) enum Event {
     Message { link: Link, message: Message, permit: Option<OwnedSemaphorePermit> },
     /// A message broke the rules; its stream is closed.
     Malformed(Link),
+    /// A web server may be asked, by the sessions that learn of it; messages for it go here.
+    Web(Link, mpsc::Sender<Outgoing>),
+    /// What a web server has given, checked, and what it has or has not.
+    Fetched { link: Link, blocks: Vec<Block>, presences: Vec<(Cid, bool)> },
 }
 
 /// What work elsewhere reports.
@@ -302,14 +306,16 @@ impl<S: BlockStore + Clone + 'static> Engine<S> {
 
     fn on_event(&mut self, event: Event) {
         match event {
-            Event::Open(link, messages) => {
-                let closed = messages.clone();
-                self.connections.open(link, messages);
-                let closed = async move {
-                    closed.closed().await;
-                    Closed::Connection(link)
-                };
-                self.closing.push(closed.boxed());
+            Event::Open(link, messages) => self.on_open(link, messages),
+            Event::Web(link, messages) => {
+                self.on_open(link, messages);
+                if self.connections.set_ready(link, Version::V1_2) {
+                    self.client.web_ready(link.peer, self.clock.monotonic());
+                    self.account(link.peer);
+                }
+            }
+            Event::Fetched { link, blocks, presences } => {
+                self.on_fetched(link, &blocks, presences);
             }
             Event::Ready(link, version) => {
                 if self.connections.set_ready(link, version) {
@@ -329,6 +335,16 @@ impl<S: BlockStore + Clone + 'static> Engine<S> {
                 }
             }
         }
+    }
+
+    fn on_open(&mut self, link: Link, messages: mpsc::Sender<Outgoing>) {
+        let closed = messages.clone();
+        self.connections.open(link, messages);
+        let closed = async move {
+            closed.closed().await;
+            Closed::Connection(link)
+        };
+        self.closing.push(closed.boxed());
     }
 
     fn on_connection_closed(&mut self, link: Link) {

@@ -12,7 +12,7 @@
 
 pub(crate) mod answer;
 mod endpoint;
-mod rest;
+pub(crate) mod rest;
 
 use super::RoutingError;
 use crate::{

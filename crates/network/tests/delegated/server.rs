@@ -48,7 +48,8 @@ impl Reply {
         for (name, value) in &self.headers {
             write!(head, "{name}: {value}\r\n").unwrap();
         }
-        if self.has_end {
+        let has_len = self.headers.iter().any(|(name, _)| name == "Content-Length");
+        if self.has_end && !has_len {
             write!(head, "Content-Length: {}\r\n", self.body.len()).unwrap();
         }
         head + "\r\n"

@@ -44,6 +44,8 @@ pub(super) async fn network(
     let folder = repo.path().to_owned();
     settings.clock = clock.clone();
     settings.swarm_key = swarm_key(folder.join(SWARM_KEY_FILE)).await?;
+    let is_private = settings.swarm_key.is_some();
+    settings.web = config.read(|settings| settings.http_retrieval(is_private))?;
     settings.dht.folder = Some(folder.clone());
     let store = repo.store().clone();
     let network = Network::start(settings, store, tasks).await?;

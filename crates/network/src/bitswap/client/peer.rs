@@ -20,11 +20,21 @@ const OUTBOX_MAX: usize = 4 * ASKED_MAX;
 /// Blocks withdrawn from a peer and still recognised if they come.
 const WITHDRAWN_MAX: usize = ASKED_MAX;
 
+/// What a peer understands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Wants for blocks alone.
+    Old,
+    /// HAVE and `DONT_HAVE`, too.
+    Full,
+    /// The same, and it is a web server: asked only by those who have learned of it.
+    Web,
+}
+
 /// One peer, as the client sees it.
 #[derive(Debug)]
 pub(crate) struct Peer {
-    /// Whether it understands HAVE and `DONT_HAVE`.
-    pub(super) has_presence: bool,
+    kind: Kind,
     /// Asked for the block, with the length reckoned.
     blocks: HashMap<Multihash, (Cid, usize)>,
     /// Asked whether it has it, or asked for the block and no longer relied on.
@@ -47,7 +57,7 @@ pub(crate) struct Peer {
 impl Peer {
     pub(super) fn new(has_presence: bool, now: Instant) -> Self {
         Self {
-            has_presence,
+            kind: if has_presence { Kind::Full } else { Kind::Old },
             blocks: HashMap::new(),
             haves: HashMap::new(),
             withdrawn: HashSet::new(),
@@ -60,6 +70,20 @@ impl Peer {
             outbox: Vec::new(),
             send_all: true,
         }
+    }
+
+    pub(super) fn web(now: Instant) -> Self {
+        Self { kind: Kind::Web, ..Self::new(true, now) }
+    }
+
+    /// Whether it understands HAVE and `DONT_HAVE`.
+    pub(super) fn has_presence(&self) -> bool {
+        self.kind != Kind::Old
+    }
+
+    /// Whether it is a web server, which is asked only by those who have learned of it.
+    pub(super) fn is_web(&self) -> bool {
+        self.kind == Kind::Web
     }
 
     /// Whether one more block may be asked for.
@@ -101,7 +125,7 @@ impl Peer {
     /// Asks whether the peer has the block; false if it was asked or may not be asked more.
     pub(super) fn ask_have(&mut self, cid: &Cid) -> bool {
         let is_full = self.haves.len() >= ASKED_MAX - ASKED_BLOCKS_MAX;
-        if is_full || !self.has_presence || self.was_asked(cid.multihash()) {
+        if is_full || !self.has_presence() || self.was_asked(cid.multihash()) {
             return false;
         }
         self.haves.insert(cid.multihash().clone(), cid.clone());

@@ -169,12 +169,12 @@ impl Client {
             return likely;
         }
         // Nobody is known: the only peer there is, or those that cannot be asked whether.
-        let only_one = self.peers.len() == 1;
-        let direct = self.peers.iter().filter(|(_, state)| only_one || !state.has_presence);
+        let only_one = self.strangers().count() == 1;
+        let direct = self.strangers().filter(|(_, state)| only_one || !state.has_presence());
         let direct: Vec<PeerId> = direct.map(|(peer, _)| *peer).filter(|p| is_open(p)).collect();
-        if self.peers.values().any(|state| state.has_presence) && !only_one {
-            let asked = self.peers.values().filter(|state| state.has_presence);
-            let all_asked = asked.clone().all(|state| state.was_asked(hash));
+        let mut asking = self.strangers().filter(|(_, state)| state.has_presence()).peekable();
+        if asking.peek().is_some() && !only_one {
+            let all_asked = asking.all(|(_, state)| state.was_asked(hash));
             return if all_asked { direct } else { Vec::new() };
         }
         direct
@@ -194,7 +194,8 @@ impl Client {
         session.broadcast += 1;
         want.stage = Stage::Broadcast { since: now };
         for (peer, state) in &mut self.peers {
-            if state.ask_have(&want.cid) {
+            let may_ask = !state.is_web() || session.peers.contains(peer);
+            if may_ask && state.ask_have(&want.cid) {
                 self.dirty.insert(*peer);
             }
         }

@@ -15,7 +15,7 @@ use crate::{
     },
 };
 use bytes::Bytes;
-use cairn_block::{Block, BlockStore};
+use cairn_block::{Block, BlockStore, Cid};
 use std::mem;
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::debug;
@@ -68,6 +68,27 @@ impl<S: BlockStore + Clone + 'static> Engine<S> {
         }
         if !blocks.is_empty() {
             self.on_blocks(peer, blocks, permit);
+        }
+    }
+
+    /// Takes what a web server has given; it was checked where it came in.
+    pub(super) fn on_fetched(&mut self, link: Link, blocks: &[Block], presences: Vec<(Cid, bool)>) {
+        let peer = link.peer;
+        if !self.connections.has(&peer) {
+            return;
+        }
+        let len: usize = blocks.iter().map(|block| block.data().len()).sum();
+        self.stat.blocks_received += blocks.len() as u64;
+        self.stat.data_received += len as u64;
+        let account = self.account(peer);
+        account.received += len as u64;
+        account.exchanged += blocks.len() as u64;
+        self.client.progress(peer, self.clock.monotonic());
+        for (cid, has) in presences {
+            self.client.presence(peer, &cid, has);
+        }
+        for block in blocks {
+            self.on_block(peer, block);
         }
     }
 
