@@ -83,6 +83,13 @@ pub(crate) struct Link {
     pub(crate) connection: ConnectionId,
 }
 
+/// What one request to a web server came to.
+#[derive(Debug)]
+pub(crate) enum Gift {
+    Block(Block),
+    Presence(Cid, bool),
+}
+
 /// What handlers report.
 #[derive(Debug)]
 pub(crate) enum Event {
@@ -98,8 +105,9 @@ pub(crate) enum Event {
     Malformed(Link),
     /// A web server may be asked, by the sessions that learn of it; messages for it go here.
     Web(Link, mpsc::Sender<Outgoing>),
-    /// What a web server has given, checked, and what it has or has not.
-    Fetched { link: Link, blocks: Vec<Block>, presences: Vec<(Cid, bool)> },
+    /// What a web server has given, checked, and what it has or has not; the permit is its share
+    /// of the requests that may be under way.
+    Fetched { link: Link, gift: Gift, permit: Option<OwnedSemaphorePermit> },
 }
 
 /// What work elsewhere reports.
@@ -314,8 +322,9 @@ impl<S: BlockStore + Clone + 'static> Engine<S> {
                     self.account(link.peer);
                 }
             }
-            Event::Fetched { link, blocks, presences } => {
-                self.on_fetched(link, &blocks, presences);
+            Event::Fetched { link, gift, permit } => {
+                self.on_fetched(link, gift);
+                drop(permit);
             }
             Event::Ready(link, version) => {
                 if self.connections.set_ready(link, version) {

@@ -4,7 +4,7 @@
 //! Invariants: blocks of a peer that was asked for nothing are dropped unhashed; what is being
 //! hashed is bounded by the handlers' common budget.
 
-use super::{Done, Engine, Link};
+use super::{Done, Engine, Gift, Link};
 use crate::{
     PeerId,
     bitswap::{
@@ -15,7 +15,7 @@ use crate::{
     },
 };
 use bytes::Bytes;
-use cairn_block::{Block, BlockStore, Cid};
+use cairn_block::{Block, BlockStore};
 use std::mem;
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::debug;
@@ -72,23 +72,23 @@ impl<S: BlockStore + Clone + 'static> Engine<S> {
     }
 
     /// Takes what a web server has given; it was checked where it came in.
-    pub(super) fn on_fetched(&mut self, link: Link, blocks: &[Block], presences: Vec<(Cid, bool)>) {
+    pub(super) fn on_fetched(&mut self, link: Link, gift: Gift) {
         let peer = link.peer;
         if !self.connections.has(&peer) {
             return;
         }
-        let len: usize = blocks.iter().map(|block| block.data().len()).sum();
-        self.stat.blocks_received += blocks.len() as u64;
-        self.stat.data_received += len as u64;
-        let account = self.account(peer);
-        account.received += len as u64;
-        account.exchanged += blocks.len() as u64;
         self.client.progress(peer, self.clock.monotonic());
-        for (cid, has) in presences {
-            self.client.presence(peer, &cid, has);
-        }
-        for block in blocks {
-            self.on_block(peer, block);
+        match gift {
+            Gift::Presence(cid, has) => self.client.presence(peer, &cid, has),
+            Gift::Block(block) => {
+                let len = block.data().len() as u64;
+                self.stat.blocks_received += 1;
+                self.stat.data_received += len;
+                let account = self.account(peer);
+                account.received += len;
+                account.exchanged += 1;
+                self.on_block(peer, &block);
+            }
         }
     }
 

@@ -12,7 +12,7 @@
 use super::place::Place;
 use crate::{
     bitswap::{
-        engine::{Event, Link},
+        engine::{Event, Gift, Link},
         wire::{Outgoing, WantEntry, WantKind},
     },
     routing::delegated::retry_after,
@@ -35,7 +35,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{Semaphore, mpsc},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     time::{Instant, sleep, sleep_until, timeout},
 };
 
@@ -111,7 +111,10 @@ pub(super) struct Worker {
     pub(super) block_len_max: usize,
 }
 
-type Running = FuturesUnordered<BoxFuture<'static, Option<(Multihash, Outcome)>>>;
+/// A request that has ended, with its share of those that may be under way.
+type Ended = (Multihash, Outcome, Option<OwnedSemaphorePermit>);
+
+type Running = FuturesUnordered<BoxFuture<'static, Option<Ended>>>;
 
 /// What is wanted, and how the server does.
 #[derive(Default)]
@@ -143,10 +146,14 @@ impl Worker {
                     drop(self.events.send(Event::Sent(self.link, len)).await);
                 }
                 Some(done) = running.next() => {
-                    let Some((hash, outcome)) = done else { continue };
-                    if let Err(end) = self.done(&mut progress, &hash, outcome).await {
-                        return end;
-                    }
+                    let Some((hash, outcome, permit)) = done else { continue };
+                    let gift = match progress.done(&hash, outcome) {
+                        Ok(Some(gift)) => gift,
+                        Ok(None) => continue,
+                        Err(end) => return end,
+                    };
+                    // The permit goes along, so blocks that wait for the engine are few.
+                    drop(self.events.send(Event::Fetched { link: self.link, gift, permit }).await);
                 }
                 () = sleep_until(resume), if is_paused => progress.resume = None,
                 () = sleep(IDLE_MAX), if progress.items.is_empty() => return End::Idle,
@@ -174,66 +181,57 @@ impl Worker {
             };
             let turns = Arc::clone(&self.turns);
             let asking = async move {
-                let Ok(_turn) = turns.acquire_owned().await else { return Outcome::Refused };
+                let turn = turns.acquire_owned().await.ok();
                 let asked = timeout(BLOCK_TIMEOUT, request.run()).await;
-                asked.unwrap_or(Outcome::Broken)
+                (hash, asked.unwrap_or(Outcome::Broken), turn)
             };
-            let asking = Abortable::new(asking, registration);
-            running.push(async move { Some((hash, asking.await.ok()?)) }.boxed());
+            running.push(Abortable::new(asking, registration).map(Result::ok).boxed());
         }
     }
+}
 
-    /// Tells the engine what came of a want.
-    async fn done(
-        &self,
-        progress: &mut Progress,
-        hash: &Multihash,
-        outcome: Outcome,
-    ) -> Result<(), End> {
-        let Some(item) = progress.items.get_mut(hash) else { return Ok(()) };
+impl Progress {
+    /// Takes the end of a request; returns what the engine is told, if this is the end of the
+    /// want as well.
+    fn done(&mut self, hash: &Multihash, outcome: Outcome) -> Result<Option<Gift>, End> {
+        let Some(item) = self.items.get_mut(hash) else { return Ok(None) };
         item.running = None;
         let may_retry = item.attempts < ATTEMPTS_MAX;
-        let cid = item.cid.clone();
-        let (mut blocks, mut presences) = (Vec::new(), Vec::new());
-        match outcome {
+        let gift = match outcome {
             Outcome::Lied => return Err(End::Lied),
-            Outcome::Block(block) => blocks.push(block),
-            Outcome::Has(has) => presences.push((cid, has)),
+            Outcome::Block(block) => Gift::Block(block),
+            Outcome::Has(has) => Gift::Presence(item.cid.clone(), has),
             Outcome::Refused | Outcome::Broken => {
-                progress.failures += 1;
-                if progress.failures >= FAILURES_MAX {
+                self.failures += 1;
+                if self.failures >= FAILURES_MAX {
                     return Err(End::Failed(Duration::ZERO));
                 }
                 if matches!(outcome, Outcome::Broken) && may_retry {
-                    progress.queue.push_back(hash.clone());
-                    return Ok(());
+                    self.queue.push_back(hash.clone());
+                    return Ok(None);
                 }
-                presences.push((cid, false));
+                Gift::Presence(item.cid.clone(), false)
             }
             Outcome::Busy(pause) => {
                 let pause = pause.unwrap_or(BUSY_PAUSE);
                 if pause > BUSY_PAUSE_MAX {
                     return Err(End::Failed(pause));
                 }
-                progress.resume = Some(Instant::now() + pause);
+                self.resume = Some(Instant::now() + pause);
                 if may_retry {
-                    progress.queue.push_front(hash.clone());
-                    return Ok(());
+                    self.queue.push_front(hash.clone());
+                    return Ok(None);
                 }
-                presences.push((cid, false));
+                Gift::Presence(item.cid.clone(), false)
             }
+        };
+        if !matches!(gift, Gift::Presence(_, false)) {
+            self.failures = 0;
         }
-        if !blocks.is_empty() || presences.iter().any(|(_, has)| *has) {
-            progress.failures = 0;
-        }
-        progress.items.remove(hash);
-        // The engine is gone only when everything stops.
-        drop(self.events.send(Event::Fetched { link: self.link, blocks, presences }).await);
-        Ok(())
+        self.items.remove(hash);
+        Ok(Some(gift))
     }
-}
 
-impl Progress {
     /// Takes what the engine says: what is wanted now, and what no more.
     fn take(&mut self, message: Outgoing) {
         if message.full {
