@@ -15,6 +15,8 @@ mod bitswap;
 mod config;
 mod dht;
 mod error;
+#[cfg(feature = "fuzz")]
+mod fuzz;
 mod identity;
 mod info;
 mod network;
@@ -28,13 +30,13 @@ mod streams;
 mod swarm;
 mod swarm_key;
 
-#[cfg(feature = "fuzz")]
-pub use bitswap::fuzz::TARGETS as FUZZ_TARGETS;
 pub use bitswap::limits;
 pub use cairn_web::Trust;
 pub use config::{ConnectionLimits, NetworkConfig};
 pub use dht::{DhtConfig, DhtMode, scope::Contact, sweep::Swept};
 pub use error::NetworkError;
+#[cfg(feature = "fuzz")]
+pub use fuzz::TARGETS as FUZZ_TARGETS;
 pub use identity::{Keypair, PeerId, PublicKey, decode_private_key, generate_ed25519};
 pub use info::{BitswapStat, Direction, LedgerInfo, PeerInfo};
 pub use libp2p::Multiaddr;

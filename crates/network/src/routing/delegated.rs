@@ -12,6 +12,8 @@
 
 pub(crate) mod answer;
 mod endpoint;
+#[cfg(feature = "fuzz")]
+pub(crate) mod fuzz;
 pub(crate) mod rest;
 
 use super::RoutingError;
