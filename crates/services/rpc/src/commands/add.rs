@@ -13,7 +13,7 @@ use crate::{
     command::{Argument, Command, Opt},
     text::{Render, Text, escape},
 };
-use cairn_node::{AddEvent, Mtime};
+use cairn_node::{AddEvent, AddOptions, Mtime};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
@@ -111,6 +111,7 @@ pub struct AddAnswer {
 async fn run(mut call: Call) -> Result<(), RpcError> {
     let settings = call.node()?.config().read(|settings| settings.import());
     let options = flags::options(&call.request, settings.map_err(|error| RpcError::of(&error))?)?;
+    let options = AddOptions { is_small: call.files_are_here(), ..options };
     let target = to_files::Target::of(&call.request)?;
     let cids = call.request.cid_text()?;
     let files = call.take_files()?;

@@ -179,13 +179,13 @@ impl Server {
         if !self.guard.authorizes(request.headers(), &path) {
             return plain(StatusCode::FORBIDDEN, "403 - Forbidden: API.Authorizations is set\n");
         }
-        match self.call(request, &path) {
+        match self.call(request, &path).await {
             Ok((call, headers, answer)) => reply(&call, &headers, answer).await,
             Err(error) => failure(&error),
         }
     }
 
-    fn call(
+    async fn call(
         &self,
         request: Request<Incoming>,
         path: &str,
@@ -196,9 +196,9 @@ impl Server {
         let (feed, files) = match content_type.and_then(boundary_of) {
             None => (None, None),
             Some(boundary) => {
-                let split = body::files(incoming, &boundary);
+                let split = body::files(incoming, &boundary).await;
                 let (feed, files) = split.map_err(|error| RpcError::request(error.to_string()))?;
-                (Some(feed), Some(files))
+                (feed, Some(files))
             }
         };
         let answer = answer::start(call.clone(), files, self.host.clone())?;
