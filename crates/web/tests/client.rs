@@ -92,7 +92,8 @@ async fn speak(
     seen: Arc<Seen>,
     is_h2: bool,
 ) {
-    let service = service_fn(move |request| answer(request, Arc::clone(&seen)));
+    let service =
+        service_fn(move |request| std::future::ready(Ok::<_, Infallible>(answer(&request, &seen))));
     let stream = TokioIo::new(stream);
     // A connection that breaks is the client's to notice.
     if is_h2 {
@@ -105,10 +106,7 @@ async fn speak(
 }
 
 /// Answers with the version and the path; `/to/x` redirects to `x`.
-async fn answer(
-    request: Request<Incoming>,
-    seen: Arc<Seen>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+fn answer(request: &Request<Incoming>, seen: &Seen) -> Response<Full<Bytes>> {
     seen.requests.fetch_add(1, Ordering::Relaxed);
     let path = request.uri().path();
     let redirect = path.strip_prefix("/to/").map(str::to_owned);
@@ -117,9 +115,9 @@ async fn answer(
     let mut response = Response::new(Full::from(text));
     if let Some(place) = redirect {
         *response.status_mut() = hyper::StatusCode::FOUND;
-        response.headers_mut().insert("location", place.replace("!", "://").parse().unwrap());
+        response.headers_mut().insert("location", place.replace('!', "://").parse().unwrap());
     }
-    Ok(response)
+    response
 }
 
 async fn read(client: &Client, url: String, redirect_count_max: usize) -> Result<String, WebError> {

@@ -50,7 +50,7 @@ const BATCH_MAX: usize = 64;
 const ANSWERS_MAX: usize = 8;
 
 /// How often time is looked at while something is wanted.
-const TICK: Duration = Duration::from_millis(500);
+const TICK: Duration = Duration::from_millis(100);
 
 /// Peers whose accounts are kept after they have gone.
 const ACCOUNTS_MAX: usize = 4096;

@@ -70,17 +70,22 @@ impl Client {
                 silent.extend(state.stall(now).into_iter().map(|hash| (*peer, hash)));
             }
         }
+        let is_late = |at: Instant| now.saturating_duration_since(at) >= ANSWER_MAX;
         for (hash, want) in &self.wants {
             match want.stage {
-                Stage::Asked { peer, at } if now.saturating_duration_since(at) >= ANSWER_MAX => {
-                    silent.push((peer, hash.clone()));
-                }
+                Stage::Asked { peer, at } if is_late(at) => silent.push((peer, hash.clone())),
                 _ => {}
+            }
+            if let Some((peer, at)) = want.hedge
+                && is_late(at)
+            {
+                silent.push((peer, hash.clone()));
             }
         }
         for (peer, hash) in silent {
             self.pass_over(peer, &hash);
         }
+        self.hedge(now);
         self.rebroadcast(now);
         self.forget_idle_sessions(now);
         self.may_schedule = true;
@@ -99,7 +104,7 @@ impl Client {
                 want.lacking.push(peer);
             }
         }
-        self.requeue(hash);
+        self.let_go(peer, hash);
     }
 
     fn rebroadcast(&mut self, now: Instant) {
@@ -128,10 +133,7 @@ impl Client {
         if likely.is_empty() {
             return self.broadcast(hash, now);
         }
-        let len = match self.block_len {
-            0 => BLOCK_LEN_GUESS,
-            average => average.max(BLOCK_LEN_MIN),
-        };
+        let len = self.reckoned_len();
         let mut best: Option<(usize, PeerId)> = None;
         for peer in likely {
             if let Some(state) = self.peers.get_mut(&peer)
@@ -150,6 +152,14 @@ impl Client {
             self.dirty.insert(peer);
         }
         Verdict::Done
+    }
+
+    /// What the next block is reckoned to be, in bytes.
+    pub(super) fn reckoned_len(&self) -> usize {
+        match self.block_len {
+            0 => BLOCK_LEN_GUESS,
+            average => average.max(BLOCK_LEN_MIN),
+        }
     }
 
     /// The peers worth asking for the block, of the best kind there is.
