@@ -39,7 +39,7 @@ pub use error::NetworkError;
 pub use fuzz::TARGETS as FUZZ_TARGETS;
 pub use identity::{Keypair, PeerId, PublicKey, decode_private_key, generate_ed25519};
 pub use info::{BitswapStat, Direction, LedgerInfo, PeerInfo};
-pub use libp2p::Multiaddr;
+pub use libp2p::{Multiaddr, multiaddr::Protocol};
 pub use network::{IDENTIFY_PATIENCE, Network};
 pub use ping::{PING_TIMEOUT, Pinger};
 pub use provide::{KEYS_MAX as PROVIDE_KEYS_MAX, PARTS as PROVIDE_PARTS, ProvideKeys};
@@ -53,5 +53,6 @@ pub use routing::{
     Routing, RoutingError,
 };
 pub use session::{Arrival, Session};
-pub use swarm::{Bandwidth, BandwidthLimits, Filters, Range, TrimSettings};
+pub use streams::{IncomingStreams, PROTOCOL_LEN_MAX, PeerStream, TAKEN_MAX};
+pub use swarm::{Bandwidth, BandwidthLimits, Filters, Protection, Range, TrimSettings};
 pub use swarm_key::{SWARM_KEY_FILE_LEN_MAX, SwarmKey};

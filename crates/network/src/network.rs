@@ -13,12 +13,13 @@ use crate::{
     dht, ping,
     pubsub::{self, Hub},
     retrieval::{Retrieval, SEARCHES_MAX, Seeker, ToEngine, WebSources},
-    streams,
-    swarm::{self, Meter, Reach, Reply},
+    streams::{self, IncomingStreams, Offered, PeerStream, StreamError},
+    swarm::{self, Meter, Protected, Protection, Reach, Reply},
 };
 use cairn_block::{BlockStore, Cid};
 use cairn_runtime::{Clock, Tasks};
 use cairn_web::{Client, Trust};
+use libp2p::StreamProtocol;
 use std::{
     sync::{
         Arc,
@@ -54,6 +55,8 @@ struct Shared {
     awaited: Arc<bitswap::Awaited>,
     routing: Routing,
     has_pubsub: bool,
+    offered: Offered,
+    protected: Protected,
     filters: Filters,
     meter: Meter,
     clock: Clock,
@@ -92,14 +95,16 @@ impl Network {
         };
         let (behaviour, events, start_engine) = bitswap::new(links);
         let (dhts, accepted) = dht::prepare(&config, &swarm_sender);
-        let behaviours = (behaviour, streams::Behaviour::new(accepted));
+        let offered = Offered::new(accepted);
+        let behaviours = (behaviour, streams::Behaviour::new(offered.clone()));
         let (filters, clock) = (config.filters.clone(), config.clock.clone());
         let sources = config.web.clone();
         let (routers, web) = (config.routers.clone(), Client::new(tasks, Trust::System));
         let has_pubsub = config.pubsub.is_some();
         let meter = Meter::new(config.bandwidth, &clock);
         let hub = Hub::new(public_key.to_peer_id(), swarm_sender.clone());
-        let links = (dhts.dhts(), meter.clone(), hub);
+        let protected = Protected::default();
+        let links = (dhts.dhts(), meter.clone(), hub, protected.clone());
         let swarm = Box::pin(swarm::open(config, behaviours, links, tasks)).await?;
         let listen_failures = swarm.listen_failures.clone();
         start_engine(store);
@@ -124,6 +129,8 @@ impl Network {
             awaited,
             routing,
             has_pubsub,
+            offered,
+            protected,
             filters,
             meter,
             clock,
@@ -146,10 +153,15 @@ impl Network {
 
     /// What this node speaks, as it tells its peers.
     pub fn protocols(&self) -> Vec<String> {
-        let served = self.routing().dhts().iter().filter_map(dht::Dht::served_protocol);
+        let offered = self.shared.offered.names();
+        let offered = offered.iter().map(ToString::to_string);
+        self.own_protocols().map(str::to_owned).chain(offered).collect()
+    }
+
+    /// What cannot be taken by others, besides what the DHTs offer.
+    fn own_protocols(&self) -> impl Iterator<Item = &'static str> + use<> {
         let pubsub = if self.shared.has_pubsub { pubsub::PROTOCOLS } else { &[] };
-        let fixed = swarm::PROTOCOLS.iter().chain(pubsub).map(|&name| name.to_owned());
-        fixed.chain(served).collect()
+        swarm::PROTOCOLS.iter().chain(pubsub).copied()
     }
 
     /// Who has what, and where peers are.
@@ -232,10 +244,10 @@ impl Network {
         self.ask(|reply| swarm::Command::Disconnect(peer, reply)).await?
     }
 
-    /// Keeps the connection with a peer when others are closed for being too many, or no longer.
-    pub async fn protect(&self, peer: PeerId, protected: bool) {
-        // A network that has been shut down has nothing to protect.
-        drop(self.tell(swarm::Command::Protect(peer, protected)).await);
+    /// Keeps the connections with a peer, when others are closed for being too many, for as long
+    /// as the answer lives.
+    pub fn protect(&self, peer: PeerId) -> Protection {
+        self.shared.protected.hold(peer)
     }
 
     /// The addresses that are neither dialled nor answered; changes count for new connections.
@@ -259,6 +271,49 @@ impl Network {
         let stream = answer.await.map_err(|_| NetworkError::NotConnected { peer })?;
         let stream = stream.map_err(|error| ping::not_opened(peer, error))?;
         Ok(Pinger { peer, stream, clock: self.shared.clock.clone() })
+    }
+
+    /// Takes the streams that peers open of a protocol, from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`NetworkError::Protocol`] if its name will not do, or is taken.
+    pub fn take_streams(&self, protocol: &str) -> Result<IncomingStreams, NetworkError> {
+        if self.own_protocols().any(|own| own == protocol) {
+            let reason = "the node speaks it itself";
+            return Err(NetworkError::Protocol { name: protocol.to_owned(), reason });
+        }
+        IncomingStreams::begin(protocol, self.shared.offered.clone())
+    }
+
+    /// Opens a stream with a peer, which is connected to if need be: by the addresses given, those
+    /// that are known, or those that routing finds.
+    ///
+    /// Dropping the future gives up, and closes the stream if it is there.
+    ///
+    /// # Errors
+    ///
+    /// [`NetworkError::Dial`] and [`NetworkError::Stream`].
+    pub async fn open_stream(
+        &self,
+        (peer, addrs): (PeerId, Vec<Multiaddr>),
+        protocol: &str,
+    ) -> Result<PeerStream, NetworkError> {
+        let failed = |reason: &str| NetworkError::Stream {
+            wanted: format!("{protocol} with {peer}"),
+            reason: reason.to_owned(),
+        };
+        let name = StreamProtocol::try_from_owned(protocol.to_owned())
+            .map_err(|_| failed("its name does not begin with a slash"))?;
+        self.connect_peer(peer, addrs).await?;
+        let (reply, answer) = oneshot::channel();
+        self.tell(swarm::Command::OpenStream(peer, name, reply)).await?;
+        match answer.await {
+            Ok(Ok(stream)) => Ok(streams::readable(stream)),
+            Ok(Err(StreamError::Unsupported)) => Err(failed("the peer does not speak it")),
+            Ok(Err(StreamError::Failed(reason))) => Err(failed(&reason)),
+            Err(_) => Err(failed("the connection closed")),
+        }
     }
 
     /// Messages by topic.

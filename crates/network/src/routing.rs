@@ -81,10 +81,6 @@ impl Routing {
         self.dhts.iter().any(|dht| dht.size() > 0)
     }
 
-    pub(crate) fn dhts(&self) -> &[Dht] {
-        &self.dhts
-    }
-
     /// Searches for peers that have announced a block, each told once.
     ///
     /// The stream ends when everybody has been asked. Dropping it ends the search.

@@ -7,10 +7,13 @@
 mod addrs;
 mod build;
 mod listen;
+mod protect;
 mod reach;
 mod transport;
 mod trim;
 
+pub(crate) use protect::Protected;
+pub use protect::Protection;
 pub(crate) use transport::Meter;
 pub use transport::{Bandwidth, BandwidthLimits, Filters, Range};
 pub use trim::TrimSettings;
@@ -89,8 +92,6 @@ pub(crate) enum Command {
     Release(PeerId),
     /// The peer broke Bitswap's rules too often.
     Punish(PeerId),
-    /// Keeps the connection with a peer when others are closed, or no longer.
-    Protect(PeerId, bool),
     Pubsub(PubsubCommand),
 }
 
@@ -112,7 +113,7 @@ pub(crate) struct SwarmTask {
     /// Peers that somebody has asked for by name, which are not released.
     kept: HashSet<PeerId>,
     /// Peers whose connections are not closed when there are too many.
-    protected: HashSet<PeerId>,
+    protected: Protected,
     meter: Meter,
     hub: Hub,
     trim: Option<TrimSettings>,
@@ -126,7 +127,7 @@ pub(crate) struct SwarmTask {
 pub(crate) async fn open(
     config: NetworkConfig,
     behaviours: (bitswap::Behaviour, streams::Behaviour),
-    (dhts, meter, hub): (Vec<Dht>, Meter, Hub),
+    (dhts, meter, hub, protected): (Vec<Dht>, Meter, Hub, Protected),
     tasks: &Tasks,
 ) -> Result<SwarmTask, NetworkError> {
     let mut swarm = build::swarm(&config, behaviours, (tasks, &meter))?;
@@ -144,7 +145,7 @@ pub(crate) async fn open(
         dials: HashMap::new(),
         dhts,
         kept: HashSet::new(),
-        protected: HashSet::new(),
+        protected,
         meter,
         hub,
         trim: config.trim,
@@ -211,8 +212,6 @@ impl SwarmTask {
             Command::Pubsub(command) => {
                 self.hub.on_command(self.swarm.behaviour_mut().pubsub.as_mut(), command);
             }
-            Command::Protect(peer, true) => drop(self.protected.insert(peer)),
-            Command::Protect(peer, false) => drop(self.protected.remove(&peer)),
             Command::Punish(peer) => {
                 debug!(%peer, "disconnected for breaking bitswap's rules");
                 if self.swarm.disconnect_peer_id(peer).is_err() {

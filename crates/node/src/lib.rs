@@ -33,6 +33,7 @@ mod peering;
 mod pins;
 mod provide;
 mod scrub;
+mod tunnels;
 mod verify;
 mod web;
 
@@ -62,5 +63,9 @@ pub use pins::{
 };
 pub use provide::{ProvideRound, ProvideStat};
 pub use scrub::{ScrubSettings, ScrubStatus};
+pub use tunnels::{
+    CarriedStream, Place, STREAMS_MAX as TUNNEL_STREAMS_MAX, TUNNELS_MAX, Tunnel, TunnelError,
+    TunnelInfo, Tunnels,
+};
 pub use verify::{Healing, Removal, Repair, VerifyEvent, VerifyFinding};
 pub use web::web_entries;

@@ -61,6 +61,16 @@ impl Files {
     pub(crate) fn here(entries: AddEntries) -> Self {
         Self { entries: Mutex::new(entries), are_here: true }
     }
+
+    /// Whether nobody needs to be waited for.
+    pub(crate) fn are_here(&self) -> bool {
+        self.are_here
+    }
+
+    /// The files one after the other; reading them may block.
+    pub(crate) fn into_entries(self) -> AddEntries {
+        self.entries.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl From<AddEntries> for Files {
@@ -91,16 +101,10 @@ impl Call {
     /// # Errors
     ///
     /// [`crate::Fault::Request`] if none were sent.
-    pub fn take_files(&mut self) -> Result<AddEntries, RpcError> {
+    pub fn take_files(&mut self) -> Result<Files, RpcError> {
         let name = self.request.command().file_argument().map_or("file", |argument| argument.name);
         let missing = || RpcError::request(format!("file argument '{name}' is required"));
-        let files = self.files.take().ok_or_else(missing)?;
-        Ok(files.entries.into_inner().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Whether the files that have not been taken yet are all in memory, and few.
-    pub(crate) fn files_are_here(&self) -> bool {
-        self.files.as_ref().is_some_and(|files| files.are_here)
+        self.files.take().ok_or_else(missing)
     }
 }
 

@@ -111,10 +111,10 @@ pub struct AddAnswer {
 async fn run(mut call: Call) -> Result<(), RpcError> {
     let settings = call.node()?.config().read(|settings| settings.import());
     let options = flags::options(&call.request, settings.map_err(|error| RpcError::of(&error))?)?;
-    let options = AddOptions { is_small: call.files_are_here(), ..options };
     let target = to_files::Target::of(&call.request)?;
     let cids = call.request.cid_text()?;
     let files = call.take_files()?;
+    let options = AddOptions { is_small: files.are_here(), ..options };
     let node = call.node()?.clone();
     let (sender, mut events) = mpsc::channel(EVENTS_MAX);
     // What is added but not pinned stays until it is linked.
@@ -132,7 +132,7 @@ async fn run(mut call: Call) -> Result<(), RpcError> {
         }
         Ok::<_, RpcError>(())
     };
-    let (result, told) = futures::join!(node.add(files, options, sender), send);
+    let (result, told) = futures::join!(node.add(files.into_entries(), options, sender), send);
     // Nobody reading is the cause of a cancelled add, so it is told first.
     told?;
     let summary = result.map_err(|error| RpcError::of(&error))?;
