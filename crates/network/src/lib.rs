@@ -15,6 +15,8 @@ mod bitswap;
 mod config;
 mod dht;
 mod error;
+#[cfg(feature = "fuzz")]
+mod fuzz;
 mod identity;
 mod info;
 mod network;
@@ -28,12 +30,13 @@ mod streams;
 mod swarm;
 mod swarm_key;
 
-#[cfg(feature = "fuzz")]
-pub use bitswap::fuzz::TARGETS as FUZZ_TARGETS;
 pub use bitswap::limits;
+pub use cairn_web::Trust;
 pub use config::{ConnectionLimits, NetworkConfig};
 pub use dht::{DhtConfig, DhtMode, scope::Contact, sweep::Swept};
 pub use error::NetworkError;
+#[cfg(feature = "fuzz")]
+pub use fuzz::TARGETS as FUZZ_TARGETS;
 pub use identity::{Keypair, PeerId, PublicKey, decode_private_key, generate_ed25519};
 pub use info::{BitswapStat, Direction, LedgerInfo, PeerInfo};
 pub use libp2p::{Multiaddr, multiaddr::Protocol};
@@ -44,7 +47,11 @@ pub use pubsub::{
     MESSAGE_LEN_MAX, Pubsub, PubsubConfig, PubsubError, PubsubMessage, Subscription,
     TOPIC_COUNT_MAX, TOPIC_LEN_MAX,
 };
-pub use routing::{DhtBucket, DhtPeer, DhtStat, QueryEvent, QueryEvents, Routing, RoutingError};
+pub use retrieval::{GATEWAYS_MAX, Place, WebConfig};
+pub use routing::{
+    DhtBucket, DhtPeer, DhtStat, Endpoint, QueryEvent, QueryEvents, ROUTERS_MAX, RoutersConfig,
+    Routing, RoutingError,
+};
 pub use session::{Arrival, Session};
 pub use streams::{IncomingStreams, PROTOCOL_LEN_MAX, PeerStream, TAKEN_MAX};
 pub use swarm::{Bandwidth, BandwidthLimits, Filters, Protection, Range, TrimSettings};

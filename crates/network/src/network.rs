@@ -12,12 +12,13 @@ use crate::{
     bitswap::{self, engine},
     dht, ping,
     pubsub::{self, Hub},
-    retrieval::{Retrieval, SEARCHES_MAX, Seeker},
+    retrieval::{Retrieval, SEARCHES_MAX, Seeker, ToEngine, WebSources},
     streams::{self, IncomingStreams, Offered, PeerStream, StreamError},
     swarm::{self, Meter, Protected, Protection, Reach, Reply},
 };
 use cairn_block::{BlockStore, Cid};
 use cairn_runtime::{Clock, Tasks};
+use cairn_web::{Client, Trust};
 use libp2p::StreamProtocol;
 use std::{
     sync::{
@@ -92,23 +93,28 @@ impl Network {
             serve: config.serve,
             budget: config.budget,
         };
-        let (behaviour, start_engine) = bitswap::new(links);
+        let (behaviour, events, start_engine) = bitswap::new(links);
         let (dhts, accepted) = dht::prepare(&config, &swarm_sender);
         let offered = Offered::new(accepted);
         let behaviours = (behaviour, streams::Behaviour::new(offered.clone()));
         let (filters, clock) = (config.filters.clone(), config.clock.clone());
+        let sources = config.web.clone();
+        let (routers, web) = (config.routers.clone(), Client::new(tasks, Trust::System));
         let has_pubsub = config.pubsub.is_some();
         let meter = Meter::new(config.bandwidth, &clock);
         let hub = Hub::new(public_key.to_peer_id(), swarm_sender.clone());
         let protected = Protected::default();
         let links = (dhts.dhts(), meter.clone(), hub, protected.clone());
-        let swarm = swarm::open(config, behaviours, links, tasks).await?;
+        let swarm = Box::pin(swarm::open(config, behaviours, links, tasks)).await?;
         let listen_failures = swarm.listen_failures.clone();
         start_engine(store);
-        let routing = Routing::new(dhts.dhts());
+        let routing = Routing::new(dhts.dhts(), routers, &web, &clock);
         dhts.start(tasks);
         tasks.spawn("network swarm", swarm.run(swarm_commands));
+        let to_engine = ToEngine { events, commands: engine_sender.clone() };
+        let sources = WebSources::new(sources, filters.clone(), to_engine, (tasks, &clock));
         let retrieval = Retrieval {
+            sources,
             own: public_key.to_peer_id(),
             routing: routing.clone(),
             swarm: swarm_sender.clone(),

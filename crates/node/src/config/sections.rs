@@ -6,6 +6,7 @@
 //! Source of names, types and defaults: Kubo's `docs/config.md` at 0.43.
 //! Not here: the file itself (`config.rs`), first values of a new file (`initial.rs`).
 
+mod retrieval;
 mod routing;
 mod store;
 mod swarm;
@@ -394,6 +395,8 @@ impl Settings {
         self.transports()?;
         self.bitswap()?;
         self.routing()?;
+        self.routers()?;
+        self.http_retrieval(false)?;
         self.provide()?;
         self.agent_suffix()?;
         self.storage_max()?;
