@@ -11,6 +11,7 @@
 //! its hash was computed and found among the wants.
 //! Not here: where fetched blocks are kept (`cairn-store`, brought together in `cairn-node`).
 
+mod autonat;
 mod bitswap;
 mod config;
 mod dht;
@@ -21,6 +22,8 @@ mod network;
 mod ping;
 mod provide;
 mod pubsub;
+mod reachability;
+mod resources;
 mod retrieval;
 mod routing;
 mod session;
@@ -44,6 +47,11 @@ pub use pubsub::{
     MESSAGE_LEN_MAX, Pubsub, PubsubConfig, PubsubError, PubsubMessage, Subscription,
     TOPIC_COUNT_MAX, TOPIC_LEN_MAX,
 };
+pub use reachability::{
+    AutonatConfig, Reachability, ReachabilityConfig, ReachabilityReport, RelayClientConfig,
+    RelayServiceConfig,
+};
+pub use resources::{PEER_LIMITS_MAX, ResourceReport, StreamLimit, StreamLimits, Usage};
 pub use routing::{DhtBucket, DhtPeer, DhtStat, QueryEvent, QueryEvents, Routing, RoutingError};
 pub use session::{Arrival, Session};
 pub use swarm::{Bandwidth, BandwidthLimits, Filters, Range, TrimSettings};

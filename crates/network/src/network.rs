@@ -8,10 +8,11 @@
 
 use crate::{
     Bandwidth, BitswapStat, Filters, LedgerInfo, Multiaddr, NetworkConfig, NetworkError, PeerId,
-    PeerInfo, Pinger, PublicKey, Pubsub, Routing, Session,
+    PeerInfo, Pinger, PublicKey, Pubsub, ReachabilityReport, ResourceReport, Routing, Session,
+    autonat,
     bitswap::{self, engine},
     dht, ping,
-    pubsub::{self, Hub},
+    pubsub::Hub,
     retrieval::{Retrieval, SEARCHES_MAX, Seeker},
     streams,
     swarm::{self, Meter, Reach, Reply},
@@ -21,7 +22,7 @@ use cairn_runtime::{Clock, Tasks};
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -52,7 +53,9 @@ struct Shared {
     engine: mpsc::Sender<engine::Command>,
     awaited: Arc<bitswap::Awaited>,
     routing: Routing,
-    has_pubsub: bool,
+    /// Protocols that the config has turned on.
+    protocols: Vec<&'static str>,
+    is_relaying: Arc<AtomicBool>,
     filters: Filters,
     meter: Meter,
     clock: Clock,
@@ -90,18 +93,29 @@ impl Network {
             budget: config.budget,
         };
         let (behaviour, start_engine) = bitswap::new(links);
-        let (dhts, accepted) = dht::prepare(&config, &swarm_sender);
+        let (dhts, mut accepted) = dht::prepare(&config, &swarm_sender);
+        let (autonat, asked, probes) = autonat::prepare(&config, &swarm_sender);
+        accepted.extend(asked);
         let behaviours = (behaviour, streams::Behaviour::new(accepted));
         let (filters, clock) = (config.filters.clone(), config.clock.clone());
-        let has_pubsub = config.pubsub.is_some();
+        let protocols = swarm::protocols(&config);
+        let is_relaying = Arc::new(AtomicBool::new(false));
         let meter = Meter::new(config.bandwidth, &clock);
+        let meter = meter.with_stream_limits(config.streams.clone());
         let hub = Hub::new(public_key.to_peer_id(), swarm_sender.clone());
-        let links = (dhts.dhts(), meter.clone(), hub);
-        let swarm = swarm::open(config, behaviours, links, tasks).await?;
+        let links = swarm::Links {
+            dhts: dhts.dhts(),
+            meter: meter.clone(),
+            hub,
+            probes,
+            is_relaying: Arc::clone(&is_relaying),
+        };
+        let swarm = Box::pin(swarm::open(config, behaviours, links, tasks)).await?;
         let listen_failures = swarm.listen_failures.clone();
         start_engine(store);
         let routing = Routing::new(dhts.dhts());
         dhts.start(tasks);
+        autonat.start(tasks);
         tasks.spawn("network swarm", swarm.run(swarm_commands));
         let retrieval = Retrieval {
             own: public_key.to_peer_id(),
@@ -117,7 +131,8 @@ impl Network {
             engine: engine_sender,
             awaited,
             routing,
-            has_pubsub,
+            protocols,
+            is_relaying,
             filters,
             meter,
             clock,
@@ -141,9 +156,10 @@ impl Network {
     /// What this node speaks, as it tells its peers.
     pub fn protocols(&self) -> Vec<String> {
         let served = self.routing().dhts().iter().filter_map(dht::Dht::served_protocol);
-        let pubsub = if self.shared.has_pubsub { pubsub::PROTOCOLS } else { &[] };
-        let fixed = swarm::PROTOCOLS.iter().chain(pubsub).map(|&name| name.to_owned());
-        fixed.chain(served).collect()
+        let is_relaying = self.shared.is_relaying.load(Ordering::Relaxed);
+        let relay = is_relaying.then(|| swarm::HOP_PROTOCOL.to_owned());
+        let fixed = self.shared.protocols.iter().map(|&name| name.to_owned());
+        fixed.chain(served).chain(relay).collect()
     }
 
     /// Who has what, and where peers are.
@@ -253,6 +269,17 @@ impl Network {
         let stream = answer.await.map_err(|_| NetworkError::NotConnected { peer })?;
         let stream = stream.map_err(|error| ping::not_opened(peer, error))?;
         Ok(Pinger { peer, stream, clock: self.shared.clock.clone() })
+    }
+
+    /// Whether others can reach this node, and at which addresses.
+    pub async fn reachability(&self) -> ReachabilityReport {
+        let ask = |reply| swarm::Outward::Report(reply).into();
+        self.ask(ask).await.unwrap_or_default()
+    }
+
+    /// How many connections and streams there are, and may be; `None` once shut down.
+    pub async fn resources(&self) -> Option<ResourceReport> {
+        self.ask(|reply| swarm::Outward::Resources(reply).into()).await.ok()
     }
 
     /// Messages by topic.
