@@ -121,6 +121,9 @@ fn network_config(
     network.pubsub = (is_enabled || pubsub_forced).then_some(pubsub);
     network.filters = Filters::new(settings.addr_filters()?);
     network.bandwidth = settings.bandwidth()?;
+    network.reachability = settings.reachability()?;
+    // No router has anything to give to a node that only this machine can reach.
+    network.reachability.port_mapping &= !network.listen.iter().all(is_loopback);
     let conn_mgr = settings.conn_mgr()?;
     network.trim = conn_mgr.enabled.then_some(TrimSettings {
         low: conn_mgr.low_water as usize,
@@ -163,6 +166,11 @@ fn listen(addresses: &Addresses, transports: Transports) -> Result<Vec<Multiaddr
         spoken
     });
     Ok(listen)
+}
+
+fn is_loopback(addr: &Multiaddr) -> bool {
+    let text = addr.to_string();
+    text.starts_with("/ip4/127.") || text.starts_with("/ip6/::1/")
 }
 
 fn multiaddrs(key: &'static str, texts: &[String]) -> Result<Vec<Multiaddr>, NodeError> {

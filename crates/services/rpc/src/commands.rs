@@ -132,6 +132,7 @@ pub const COMMANDS: &[&Command] = &[
     &swarm::filters::ADD,
     &swarm::filters::REMOVE,
     &swarm::addrs::COMMAND,
+    &swarm::autonat::COMMAND,
     &swarm::addrs::LOCAL,
     &swarm::addrs::LISTEN,
     &bootstrap::COMMAND,

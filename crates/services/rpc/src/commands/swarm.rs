@@ -1,6 +1,7 @@
 //! `swarm`: connections with peers.
 
 pub(super) mod addrs;
+pub(super) mod autonat;
 pub(super) mod connect;
 pub(super) mod disconnect;
 pub(super) mod filters;
