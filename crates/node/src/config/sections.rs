@@ -394,6 +394,7 @@ impl Settings {
         self.conn_mgr()?;
         self.transports()?;
         self.reachability()?;
+        self.resources()?;
         self.bitswap()?;
         self.routing()?;
         self.provide()?;

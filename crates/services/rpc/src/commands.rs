@@ -133,6 +133,7 @@ pub const COMMANDS: &[&Command] = &[
     &swarm::filters::REMOVE,
     &swarm::addrs::COMMAND,
     &swarm::autonat::COMMAND,
+    &swarm::resources::COMMAND,
     &swarm::addrs::LOCAL,
     &swarm::addrs::LISTEN,
     &bootstrap::COMMAND,

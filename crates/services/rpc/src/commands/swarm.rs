@@ -7,6 +7,7 @@ pub(super) mod disconnect;
 pub(super) mod filters;
 pub(super) mod peering;
 pub(super) mod peers;
+pub(super) mod resources;
 
 use crate::{
     Call, Request, RpcError, answer,
