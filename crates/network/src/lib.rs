@@ -11,6 +11,8 @@
 //! its hash was computed and found among the wants.
 //! Not here: where fetched blocks are kept (`cairn-store`, brought together in `cairn-node`).
 
+#[cfg(test)]
+mod advisories;
 mod autonat;
 mod bitswap;
 mod config;
@@ -20,6 +22,8 @@ mod identity;
 mod info;
 mod network;
 mod ping;
+#[cfg(test)]
+mod pipe;
 mod provide;
 mod pubsub;
 mod reachability;

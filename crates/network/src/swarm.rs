@@ -6,6 +6,7 @@
 
 mod addrs;
 mod build;
+mod identified;
 mod listen;
 mod outside;
 mod reach;
@@ -27,7 +28,6 @@ use crate::{
     pubsub::{Hub, PubsubCommand},
     streams::{self, StreamReply},
 };
-use addrs::ADDRS_PER_PEER_MAX;
 pub(crate) use addrs::KnownAddrs;
 use build::{Behaviour, BehaviourEvent};
 pub(crate) use build::{HOP_PROTOCOL, protocols};
@@ -386,17 +386,13 @@ impl SwarmTask {
                 }
             }
             BehaviourEvent::Mdns(mdns::Event::Discovered(found)) => self.on_discovered(found),
+            BehaviourEvent::Outside(event) => self.on_outside(event),
             _ => {}
         }
     }
 
     fn on_identified(&mut self, peer: PeerId, mut told: identify::Info) {
-        told.listen_addrs.truncate(ADDRS_PER_PEER_MAX);
-        told.agent_version.truncate(
-            told.agent_version.floor_char_boundary(AGENT_LEN_MAX.min(told.agent_version.len())),
-        );
-        let names = told.protocols.iter().take(PROTOCOLS_PER_PEER_MAX);
-        let protocols: Vec<String> = names.map(ToString::to_string).collect();
+        let protocols = identified::cut(&mut told);
         for addr in &told.listen_addrs {
             self.known.insert(peer, without_peer(addr.clone()));
         }
@@ -422,12 +418,6 @@ impl SwarmTask {
         }
     }
 }
-
-/// Longest agent version kept of a peer, in bytes.
-const AGENT_LEN_MAX: usize = 128;
-
-/// Protocols kept of a peer.
-const PROTOCOLS_PER_PEER_MAX: usize = 128;
 
 /// The peer at the end of an address, if it names one.
 fn peer_of(addr: &Multiaddr) -> Option<PeerId> {

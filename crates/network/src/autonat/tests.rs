@@ -7,17 +7,12 @@ use super::{
     throttle::Throttle,
     wire::{self, DialDataResponse, DialRequest, DialStatus, Message, ResponseStatus},
 };
-use crate::{AutonatConfig, Filters, Multiaddr, PeerId};
+use crate::{AutonatConfig, Filters, Multiaddr, PeerId, pipe::pipe};
 use cairn_runtime::Clock;
-use futures::{
-    AsyncRead, AsyncWrite, FutureExt as _, TryStreamExt as _, channel::mpsc, future::BoxFuture,
-    ready, stream::IntoAsyncRead,
-};
+use futures::{FutureExt as _, future::BoxFuture};
 use std::{
     io,
-    pin::Pin,
     sync::{Arc, Mutex},
-    task::{Context, Poll},
     time::Duration,
 };
 
@@ -30,51 +25,6 @@ fn rules(settings: AutonatConfig) -> Rules {
         dial_wait_max: Duration::ZERO,
         filters: Filters::new(filtered),
         throttle: Throttle::new(settings, Clock::system()),
-    }
-}
-
-/// One end of a stream in memory.
-struct Pipe {
-    read: IntoAsyncRead<mpsc::Receiver<io::Result<Vec<u8>>>>,
-    write: mpsc::Sender<io::Result<Vec<u8>>>,
-}
-
-fn pipe() -> (Pipe, Pipe) {
-    let ((to_one, one), (to_other, other)) = (mpsc::channel(4), mpsc::channel(4));
-    (
-        Pipe { read: one.into_async_read(), write: to_other },
-        Pipe { read: other.into_async_read(), write: to_one },
-    )
-}
-
-impl AsyncRead for Pipe {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.read).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for Pipe {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        ready!(self.write.poll_ready(cx)).map_err(|_| io::ErrorKind::BrokenPipe)?;
-        self.write.start_send(Ok(bytes.to_vec())).map_err(|_| io::ErrorKind::BrokenPipe)?;
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_close(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.write.disconnect();
-        Poll::Ready(Ok(()))
     }
 }
 

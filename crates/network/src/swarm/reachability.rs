@@ -31,7 +31,7 @@ use libp2p::{
 };
 use rand::seq::IndexedRandom as _;
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -88,6 +88,8 @@ pub(super) struct Outlook {
     pub(super) config: ReachabilityConfig,
     pub(super) relays: Relays,
     pub(super) began: Instant,
+    /// Peers that hold a reservation here: at most as many as the service allows.
+    pub(super) clients: HashSet<PeerId>,
     probes: Option<mpsc::Sender<Probe>>,
     candidates: HashMap<Multiaddr, Candidate>,
     dial_backs: HashMap<ConnectionId, Reply<Option<ConnectionId>>>,
@@ -106,6 +108,7 @@ impl Outlook {
             config,
             relays: Relays::default(),
             began: now,
+            clients: HashSet::new(),
             probes,
             candidates: HashMap::new(),
             dial_backs: HashMap::new(),

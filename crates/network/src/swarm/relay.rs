@@ -11,9 +11,10 @@
 //! Not here: whether this node can be reached (`reachability.rs`), relaying for others and holes,
 //! which are the library's (`outside.rs`).
 
-use super::{SwarmTask, peer_of, without_peer};
+use super::{SwarmTask, outside::OutsideEvent, peer_of, without_peer};
 use crate::{Direction, Multiaddr, PeerId, PeerInfo, Reachability, RelayServiceConfig};
 use libp2p::{
+    autonat::v1 as autonat,
     core::transport::ListenerId,
     multiaddr::Protocol,
     relay::{HOP_PROTOCOL_NAME, RateLimiter},
@@ -110,6 +111,49 @@ pub(super) fn is_relayed(addr: &Multiaddr) -> bool {
 }
 
 impl SwarmTask {
+    pub(super) fn on_outside(&mut self, event: OutsideEvent) {
+        use libp2p::relay::Event;
+        match event {
+            OutsideEvent::Relay(Event::ReservationReqAccepted { src_peer_id, .. }) => {
+                self.outlook.clients.insert(src_peer_id);
+            }
+            OutsideEvent::Relay(
+                Event::ReservationClosed { src_peer_id }
+                | Event::ReservationTimedOut { src_peer_id },
+            ) => {
+                self.outlook.clients.remove(&src_peer_id);
+            }
+            OutsideEvent::Autonat(autonat::Event::InboundProbe(
+                autonat::InboundProbeEvent::Response { peer, address, .. },
+            )) => self.close_probe(peer, &without_peer(address)),
+            other => debug!(event = ?other, "outside"),
+        }
+    }
+
+    /// Closes the connection that version 1 of AutoNAT has made to see whether it can.
+    fn close_probe(&mut self, peer: PeerId, addr: &Multiaddr) {
+        let of_peer = || self.connections.iter().filter(|(_, info)| info.id == peer);
+        if of_peer().count() < 2 {
+            return;
+        }
+        let made = of_peer()
+            .filter(|(_, info)| info.direction == Direction::Outbound && info.addr == *addr)
+            .max_by_key(|(_, info)| info.opened);
+        if let Some(id) = made.map(|(id, _)| *id) {
+            let had_gone = !self.swarm.close_connection(id);
+            debug!(%peer, had_gone, "closed a connection made to dial back");
+        }
+    }
+
+    /// Whether connections go over a peer, to this node or from it.
+    pub(super) fn is_relay_in_use(&self, peer: &PeerId) -> bool {
+        let is_between = |info: &PeerInfo| {
+            let parts = info.addr.iter();
+            is_relayed(&info.addr) && parts.into_iter().any(|part| part == Protocol::P2p(*peer))
+        };
+        self.outlook.relays.has(peer) || self.connections.values().any(is_between)
+    }
+
     /// Holds as many reservations as are needed.
     pub(super) fn keep_relays(&mut self, now: Instant) {
         let config = &self.outlook.config;
