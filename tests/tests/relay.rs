@@ -3,7 +3,7 @@
 //! Here everything is on loopback, so what can be reached is said by the config; behind real
 //! routers: `nat.rs`.
 
-use cairn_tests::{Daemon, Home, fail, tree::Random};
+use cairn_tests::{Daemon, Home, Peer, fail, peers, tree::Random};
 use serde_json::{Value, json};
 use std::{thread, time::Duration};
 
@@ -155,4 +155,28 @@ fn a_direct_connection_takes_a_circuits_place() {
     let bytes = Random::new(34).bytes(2 << 20);
     let cid = alice.add(&alice.file("a", &bytes));
     assert!(bob.run(["cat", &cid]).stdout == bytes);
+}
+
+#[test]
+fn helia_is_reached_over_our_relay_and_dials_over_it() {
+    let Some(installed) = peers() else { return };
+    let (_relay_home, relay) = relay(json!({}));
+    let (_alice, sender) = hidden(&relay);
+    let (bob, _receiver) = visitor();
+    let mut helia = Peer::helia(&installed, &["tcp", &relay.tcp_addr()]);
+    let mut circuit = None;
+    for _ in 0..600 {
+        let told = helia.ask(&json!({"op": "addrs"}));
+        let addrs = told["addrs"].as_array().unwrap().iter().filter_map(Value::as_str);
+        circuit = addrs.into_iter().find(|addr| addr.contains("/p2p-circuit/")).map(str::to_owned);
+        if circuit.is_some() {
+            break;
+        }
+        thread::park_timeout(Duration::from_millis(100));
+    }
+    let circuit = circuit.expect("Helia got a reservation");
+    bob.run(["swarm", "connect", &circuit]).text();
+    let id = circuit.rsplit('/').next().unwrap();
+    assert!(bob.run(["id", id]).text().contains("js-libp2p"), "who answers is Helia");
+    helia.connect(&circuits(&sender)[0]);
 }
