@@ -1,11 +1,13 @@
 // A Helia node on loopback, driven by JSON lines: one request a line, one answer a line.
 //
-// Start:  node helia_peer.mjs [tcp] [ws]        (what it listens on; also what it can dial)
+// Start:  node helia_peer.mjs [tcp] [ws] [RELAY]  (what it listens on; also what it can dial; RELAY
+//         is the address of a relay to hold a reservation with)
 // First line out: {"ready":true,"id":PEER_ID,"addrs":[MULTIADDR…]}
 // Requests, answered in order:
 //   {"op":"add","path":P}            file, symlink or tree on disk -> {"cid":C}
 //   {"op":"get","cid":C,"path":P}    fetches the DAG and writes it to P -> {"ok":true}
 //   {"op":"connect","addr":A}        dials -> {"ok":true}
+//   {"op":"addrs"}                   where it can be reached by now -> {"addrs":[…]}
 //   {"op":"peers"}                   -> {"peers":[{"id":…,"addr":…}]}
 // Anything that fails answers {"error":TEXT}. The end of standard input ends the node.
 //
@@ -23,6 +25,7 @@ import { withBitswap } from '@helia/bitswap'
 import { withLibp2pLight } from '@helia/libp2p'
 import { unixfs } from '@helia/unixfs'
 import * as dagPb from '@ipld/dag-pb'
+import { circuitRelayTransport } from '@libp2p/circuit-relay-v2'
 import { identify } from '@libp2p/identify'
 import { tcp } from '@libp2p/tcp'
 import { webSockets } from '@libp2p/websockets'
@@ -37,12 +40,16 @@ const REQUEST_TIMEOUT = 60_000
 // A directory's entries that are fetched at the same time.
 const ENTRIES_AT_ONCE = 64
 
-const kinds = process.argv.length > 2 ? process.argv.slice(2) : ['tcp', 'ws']
+const args = process.argv.length > 2 ? process.argv.slice(2) : ['tcp', 'ws']
+const relays = args.filter(arg => arg.startsWith('/'))
+const kinds = args.filter(arg => !arg.startsWith('/'))
 const listen = { tcp: '/ip4/127.0.0.1/tcp/0', ws: '/ip4/127.0.0.1/tcp/0/ws' }
 const transport = { tcp, ws: webSockets }
 const helia = withBitswap(withLibp2pLight(createHeliaLight(), {
-  addresses: { listen: kinds.map(kind => listen[kind]) },
-  transports: kinds.map(kind => transport[kind]()),
+  addresses: {
+    listen: [...kinds.map(kind => listen[kind]), ...relays.map(relay => `${relay}/p2p-circuit`)]
+  },
+  transports: [...kinds.map(kind => transport[kind]()), circuitRelayTransport()],
   connectionEncrypters: [noise()],
   streamMuxers: [yamux()],
   // Loopback is all there is; the default refuses to dial private addresses from browsers only,
@@ -128,6 +135,7 @@ const operations = {
     await helia.libp2p.dial(multiaddr(addr), { signal })
     return { ok: true }
   },
+  addrs: async () => ({ addrs: helia.libp2p.getMultiaddrs().map(String) }),
   peers: async () => ({
     peers: helia.libp2p.getConnections().map(connection => ({
       id: String(connection.remotePeer),

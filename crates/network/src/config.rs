@@ -3,8 +3,8 @@
 //! Not here: where the values come from (`cairn-node`'s config).
 
 use crate::{
-    BandwidthLimits, DhtConfig, Filters, Keypair, Multiaddr, PubsubConfig, RoutersConfig, SwarmKey,
-    TrimSettings, WebConfig,
+    BandwidthLimits, DhtConfig, Filters, Keypair, Multiaddr, PubsubConfig, ReachabilityConfig,
+    RoutersConfig, StreamLimits, SwarmKey, TrimSettings, WebConfig,
 };
 use cairn_runtime::{Budget, Clock};
 use std::time::Duration;
@@ -16,6 +16,8 @@ pub struct ConnectionLimits {
     pub established_max: u32,
     /// Of which opened by others.
     pub incoming_max: u32,
+    /// Of which opened here.
+    pub outgoing_max: u32,
     /// With one peer.
     pub per_peer_max: u32,
     /// Handshakes under way, each direction.
@@ -24,7 +26,13 @@ pub struct ConnectionLimits {
 
 impl Default for ConnectionLimits {
     fn default() -> Self {
-        Self { established_max: 256, incoming_max: 192, per_peer_max: 4, pending_max: 64 }
+        Self {
+            established_max: 256,
+            incoming_max: 192,
+            outgoing_max: 256,
+            per_peer_max: 4,
+            pending_max: 64,
+        }
     }
 }
 
@@ -43,6 +51,10 @@ pub struct NetworkConfig {
     pub agent: String,
     /// How many connections there may be.
     pub limits: ConnectionLimits,
+    /// How many streams there may be.
+    pub streams: StreamLimits,
+    /// No connection is made while the process has more memory, in bytes.
+    pub memory_max: Option<u64>,
     /// The memory for what is received, and for what waits to be sent.
     pub budget: Budget,
     /// Whether the store's blocks are served to peers.
@@ -63,6 +75,8 @@ pub struct NetworkConfig {
     pub swarm_key: Option<SwarmKey>,
     /// How much may go through all connections.
     pub bandwidth: BandwidthLimits,
+    /// What is done to be reached from outside; nothing unless told.
+    pub reachability: ReachabilityConfig,
     /// When connections are closed because there are too many; `None` for never.
     pub trim: Option<TrimSettings>,
     /// What time it is.
@@ -79,6 +93,8 @@ impl NetworkConfig {
             mdns: false,
             agent: format!("cairn/{}", env!("CARGO_PKG_VERSION")),
             limits: ConnectionLimits::default(),
+            streams: StreamLimits::default(),
+            memory_max: None,
             budget: Budget::default(),
             serve: true,
             idle_timeout: Duration::from_hours(24),
@@ -89,6 +105,7 @@ impl NetworkConfig {
             filters: Filters::default(),
             swarm_key: None,
             bandwidth: BandwidthLimits::default(),
+            reachability: ReachabilityConfig::default(),
             trim: None,
             clock: Clock::system(),
         }

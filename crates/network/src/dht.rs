@@ -36,7 +36,7 @@ use crate::{
 use cairn_names::{better_value, check_value};
 use cairn_runtime::{Clock, Tasks};
 use futures::{StreamExt as _, stream::BoxStream, stream::FuturesUnordered};
-use libp2p::StreamProtocol;
+use libp2p::{StreamProtocol, multiaddr::Protocol};
 use lookup::{Goal, Heard, Lookup};
 use place::Place;
 use records::Records;
@@ -215,10 +215,21 @@ impl Dht {
     pub(crate) fn reachable_at(&self, addr: &Multiaddr) {
         let shared = &self.shared;
         if shared.mode == DhtMode::Auto
-            && shared.scope.admits(addr)
+            && shared.is_direct(addr)
             && !shared.is_serving.swap(true, atomic::Ordering::Relaxed)
         {
             info!(dht = shared.name, %addr, "reachable: answering other nodes from now on");
+        }
+    }
+
+    /// These are all addresses of this node that are confirmed to be reachable.
+    pub(crate) fn reachable_only_at(&self, addrs: &[Multiaddr]) {
+        let shared = &self.shared;
+        if shared.mode == DhtMode::Auto
+            && !addrs.iter().any(|addr| shared.is_direct(addr))
+            && shared.is_serving.swap(false, atomic::Ordering::Relaxed)
+        {
+            info!(dht = shared.name, "no longer reachable: answering nobody from now on");
         }
     }
 
@@ -502,6 +513,11 @@ impl Dht {
 }
 
 impl Shared {
+    /// Whether this node can be reached at an address by the peers of this DHT, without a relay.
+    fn is_direct(&self, addr: &Multiaddr) -> bool {
+        self.scope.admits(addr) && !addr.iter().any(|part| part == Protocol::P2pCircuit)
+    }
+
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }

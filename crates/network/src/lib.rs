@@ -11,6 +11,9 @@
 //! its hash was computed and found among the wants.
 //! Not here: where fetched blocks are kept (`cairn-store`, brought together in `cairn-node`).
 
+#[cfg(test)]
+mod advisories;
+mod autonat;
 mod bitswap;
 mod config;
 mod dht;
@@ -21,8 +24,12 @@ mod identity;
 mod info;
 mod network;
 mod ping;
+#[cfg(test)]
+mod pipe;
 mod provide;
 mod pubsub;
+mod reachability;
+mod resources;
 mod retrieval;
 mod routing;
 mod session;
@@ -47,6 +54,11 @@ pub use pubsub::{
     MESSAGE_LEN_MAX, Pubsub, PubsubConfig, PubsubError, PubsubMessage, Subscription,
     TOPIC_COUNT_MAX, TOPIC_LEN_MAX,
 };
+pub use reachability::{
+    AutonatConfig, Reachability, ReachabilityConfig, ReachabilityReport, RelayClientConfig,
+    RelayServiceConfig,
+};
+pub use resources::{PEER_LIMITS_MAX, ResourceReport, StreamLimit, StreamLimits, Usage};
 pub use retrieval::{GATEWAYS_MAX, Place, WebConfig};
 pub use routing::{
     DhtBucket, DhtPeer, DhtStat, Endpoint, QueryEvent, QueryEvents, ROUTERS_MAX, RoutersConfig,

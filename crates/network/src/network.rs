@@ -8,10 +8,11 @@
 
 use crate::{
     Bandwidth, BitswapStat, Filters, LedgerInfo, Multiaddr, NetworkConfig, NetworkError, PeerId,
-    PeerInfo, Pinger, PublicKey, Pubsub, Routing, Session,
+    PeerInfo, Pinger, PublicKey, Pubsub, ReachabilityReport, ResourceReport, Routing, Session,
+    autonat,
     bitswap::{self, engine},
     dht, ping,
-    pubsub::{self, Hub},
+    pubsub::Hub,
     retrieval::{Retrieval, SEARCHES_MAX, Seeker, ToEngine, WebSources},
     streams::{self, IncomingStreams, Offered, PeerStream, StreamError},
     swarm::{self, Meter, Protected, Protection, Reach, Reply},
@@ -23,7 +24,7 @@ use libp2p::StreamProtocol;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -54,7 +55,9 @@ struct Shared {
     engine: mpsc::Sender<engine::Command>,
     awaited: Arc<bitswap::Awaited>,
     routing: Routing,
-    has_pubsub: bool,
+    /// Protocols that the config has turned on.
+    protocols: Vec<&'static str>,
+    is_relaying: Arc<AtomicBool>,
     offered: Offered,
     protected: Protected,
     filters: Filters,
@@ -95,21 +98,30 @@ impl Network {
         };
         let (behaviour, events, start_engine) = bitswap::new(links);
         let (dhts, accepted) = dht::prepare(&config, &swarm_sender);
-        let offered = Offered::new(accepted);
+        let (autonat, asked, probes) = autonat::prepare(&config, &swarm_sender);
+        let offered = Offered::new(accepted.into_iter().chain(asked).collect());
         let behaviours = (behaviour, streams::Behaviour::new(offered.clone()));
         let (filters, clock) = (config.filters.clone(), config.clock.clone());
         let sources = config.web.clone();
         let (routers, web) = (config.routers.clone(), Client::new(tasks, Trust::System));
-        let has_pubsub = config.pubsub.is_some();
-        let meter = Meter::new(config.bandwidth, &clock);
+        let protocols = swarm::protocols(&config);
+        let (is_relaying, protected) = <(Arc<AtomicBool>, Protected)>::default();
+        let meter = Meter::new(config.bandwidth, &clock).with_stream_limits(config.streams.clone());
         let hub = Hub::new(public_key.to_peer_id(), swarm_sender.clone());
-        let protected = Protected::default();
-        let links = (dhts.dhts(), meter.clone(), hub, protected.clone());
+        let links = swarm::Links {
+            dhts: dhts.dhts(),
+            meter: meter.clone(),
+            hub,
+            probes,
+            is_relaying: Arc::clone(&is_relaying),
+            protected: protected.clone(),
+        };
         let swarm = Box::pin(swarm::open(config, behaviours, links, tasks)).await?;
         let listen_failures = swarm.listen_failures.clone();
         start_engine(store);
         let routing = Routing::new(dhts.dhts(), routers, &web, &clock);
         dhts.start(tasks);
+        autonat.start(tasks);
         tasks.spawn("network swarm", swarm.run(swarm_commands));
         let to_engine = ToEngine { events, commands: engine_sender.clone() };
         let sources = WebSources::new(sources, filters.clone(), to_engine, (tasks, &clock));
@@ -128,7 +140,8 @@ impl Network {
             engine: engine_sender,
             awaited,
             routing,
-            has_pubsub,
+            protocols,
+            is_relaying,
             offered,
             protected,
             filters,
@@ -155,13 +168,10 @@ impl Network {
     pub fn protocols(&self) -> Vec<String> {
         let offered = self.shared.offered.names();
         let offered = offered.iter().map(ToString::to_string);
-        self.own_protocols().map(str::to_owned).chain(offered).collect()
-    }
-
-    /// What cannot be taken by others, besides what the DHTs offer.
-    fn own_protocols(&self) -> impl Iterator<Item = &'static str> + use<> {
-        let pubsub = if self.shared.has_pubsub { pubsub::PROTOCOLS } else { &[] };
-        swarm::PROTOCOLS.iter().chain(pubsub).copied()
+        let is_relaying = self.shared.is_relaying.load(Ordering::Relaxed);
+        let relay = is_relaying.then(|| swarm::HOP_PROTOCOL.to_owned());
+        let fixed = self.shared.protocols.iter().map(|&name| name.to_owned());
+        fixed.chain(offered).chain(relay).collect()
     }
 
     /// Who has what, and where peers are.
@@ -279,7 +289,7 @@ impl Network {
     ///
     /// [`NetworkError::Protocol`] if its name will not do, or is taken.
     pub fn take_streams(&self, protocol: &str) -> Result<IncomingStreams, NetworkError> {
-        if self.own_protocols().any(|own| own == protocol) {
+        if self.shared.protocols.contains(&protocol) || protocol == swarm::HOP_PROTOCOL {
             let reason = "the node speaks it itself";
             return Err(NetworkError::Protocol { name: protocol.to_owned(), reason });
         }
@@ -314,6 +324,17 @@ impl Network {
             Ok(Err(StreamError::Failed(reason))) => Err(failed(&reason)),
             Err(_) => Err(failed("the connection closed")),
         }
+    }
+
+    /// Whether others can reach this node, and at which addresses.
+    pub async fn reachability(&self) -> ReachabilityReport {
+        let ask = |reply| swarm::Outward::Report(reply).into();
+        self.ask(ask).await.unwrap_or_default()
+    }
+
+    /// How many connections and streams there are, and may be; `None` once shut down.
+    pub async fn resources(&self) -> Option<ResourceReport> {
+        self.ask(|reply| swarm::Outward::Resources(reply).into()).await.ok()
     }
 
     /// Messages by topic.

@@ -109,7 +109,7 @@ impl Offered {
 #[derive(Debug, Default)]
 pub(crate) struct Behaviour {
     offered: Offered,
-    opening: VecDeque<(PeerId, Open)>,
+    opening: VecDeque<(PeerId, NotifyHandler, Open)>,
     waker: Option<Waker>,
 }
 
@@ -125,13 +125,32 @@ impl Behaviour {
         Self { offered, opening: VecDeque::new(), waker: None }
     }
 
-    /// Opens a stream on a connection that is there; without one the reply is dropped.
+    /// Opens a stream on any connection that is there; without one the reply is dropped.
     pub(crate) fn open(&mut self, peer: PeerId, protocol: StreamProtocol, reply: StreamReply) {
+        self.open_by((peer, NotifyHandler::Any), protocol, reply);
+    }
+
+    /// Opens a stream on one connection; if it has gone, the reply is dropped.
+    pub(crate) fn open_on(
+        &mut self,
+        (peer, connection): (PeerId, ConnectionId),
+        protocol: StreamProtocol,
+        reply: StreamReply,
+    ) {
+        self.open_by((peer, NotifyHandler::One(connection)), protocol, reply);
+    }
+
+    fn open_by(
+        &mut self,
+        (peer, by): (PeerId, NotifyHandler),
+        protocol: StreamProtocol,
+        reply: StreamReply,
+    ) {
         if self.opening.len() >= OPENING_MAX {
             let busy = StreamError::Failed("too many streams are being opened".to_owned());
             return drop(reply.send(Err(busy)));
         }
-        self.opening.push_back((peer, Open { protocol, reply }));
+        self.opening.push_back((peer, by, Open { protocol, reply }));
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
@@ -179,12 +198,8 @@ impl NetworkBehaviour for Behaviour {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ToSwarm<Infallible, THandlerInEvent<Self>>> {
-        if let Some((peer_id, event)) = self.opening.pop_front() {
-            return Poll::Ready(ToSwarm::NotifyHandler {
-                peer_id,
-                handler: NotifyHandler::Any,
-                event,
-            });
+        if let Some((peer_id, handler, event)) = self.opening.pop_front() {
+            return Poll::Ready(ToSwarm::NotifyHandler { peer_id, handler, event });
         }
         self.waker = Some(cx.waker().clone());
         Poll::Pending

@@ -6,9 +6,14 @@
 
 mod addrs;
 mod build;
+mod identified;
 mod listen;
+mod outside;
 mod protect;
 mod reach;
+mod reachability;
+mod relay;
+mod resources;
 mod transport;
 mod trim;
 
@@ -19,14 +24,16 @@ pub use transport::{Bandwidth, BandwidthLimits, Filters, Range};
 pub use trim::TrimSettings;
 
 use crate::{
-    Direction, Multiaddr, NetworkConfig, NetworkError, PeerId, PeerInfo, bitswap,
+    ConnectionLimits, Direction, Multiaddr, NetworkConfig, NetworkError, PeerId, PeerInfo,
+    autonat::Probe,
+    bitswap,
     dht::Dht,
     pubsub::{Hub, PubsubCommand},
     streams::{self, StreamReply},
 };
-use addrs::ADDRS_PER_PEER_MAX;
 pub(crate) use addrs::KnownAddrs;
 use build::{Behaviour, BehaviourEvent};
+pub(crate) use build::{HOP_PROTOCOL, protocols};
 use cairn_runtime::{Clock, Tasks};
 use futures::StreamExt as _;
 use libp2p::{
@@ -42,8 +49,11 @@ use libp2p::{
 };
 use reach::DialReply;
 pub(crate) use reach::Reach;
+use reachability::Outlook;
+pub(crate) use reachability::Outward;
 use std::{
     collections::{HashMap, HashSet},
+    sync::{Arc, atomic::AtomicBool},
     time::{Duration, Instant},
 };
 use tokio::{
@@ -51,17 +61,6 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 use tracing::{debug, info, warn};
-
-/// What this node speaks, in the order in which Kubo would print it.
-pub(crate) const PROTOCOLS: &[&str] = &[
-    "/ipfs/bitswap",
-    "/ipfs/bitswap/1.0.0",
-    "/ipfs/bitswap/1.1.0",
-    "/ipfs/bitswap/1.2.0",
-    "/ipfs/id/1.0.0",
-    "/ipfs/id/push/1.0.0",
-    "/ipfs/ping/1.0.0",
-];
 
 /// Callers that may wait for the same or different dials.
 const DIAL_WAITERS_MAX: usize = 1024;
@@ -88,11 +87,26 @@ pub(crate) enum Command {
     Reach(Reach, Reply<Result<bool, NetworkError>>),
     /// Opens a stream on a connection that is there.
     OpenStream(PeerId, StreamProtocol, StreamReply),
+    /// Opens a stream on one of them.
+    OpenStreamOn((PeerId, ConnectionId), StreamProtocol, StreamReply),
     /// Closes a connection that only [`Command::Reach`] wanted.
     Release(PeerId),
     /// The peer broke Bitswap's rules too often.
     Punish(PeerId),
     Pubsub(PubsubCommand),
+    Outward(Outward),
+}
+
+/// What the swarm shares with other tasks.
+pub(crate) struct Links {
+    pub(crate) dhts: Vec<Dht>,
+    pub(crate) meter: Meter,
+    pub(crate) hub: Hub,
+    /// Where questions about reachability go, if any are asked.
+    pub(crate) probes: Option<mpsc::Sender<Probe>>,
+    /// Set while this node relays for others.
+    pub(crate) is_relaying: Arc<AtomicBool>,
+    pub(crate) protected: Protected,
 }
 
 /// Someone waiting for a dial to end.
@@ -116,7 +130,10 @@ pub(crate) struct SwarmTask {
     protected: Protected,
     meter: Meter,
     hub: Hub,
+    outlook: Outlook,
     trim: Option<TrimSettings>,
+    limits: ConnectionLimits,
+    memory_max: Option<u64>,
     clock: Clock,
     /// Listeners that have not reported an address yet.
     opening: HashMap<ListenerId, Multiaddr>,
@@ -127,7 +144,7 @@ pub(crate) struct SwarmTask {
 pub(crate) async fn open(
     config: NetworkConfig,
     behaviours: (bitswap::Behaviour, streams::Behaviour),
-    (dhts, meter, hub, protected): (Vec<Dht>, Meter, Hub, Protected),
+    Links { dhts, meter, hub, probes, is_relaying, protected }: Links,
     tasks: &Tasks,
 ) -> Result<SwarmTask, NetworkError> {
     let mut swarm = build::swarm(&config, behaviours, (tasks, &meter))?;
@@ -148,11 +165,15 @@ pub(crate) async fn open(
         protected,
         meter,
         hub,
+        outlook: Outlook::new(config.reachability, probes, is_relaying, config.clock.monotonic()),
         trim: config.trim,
+        limits: config.limits,
+        memory_max: config.memory_max,
         clock: config.clock,
         opening: HashMap::new(),
         listen_failures: Vec::new(),
     };
+    task.set_relaying();
     task.listen(config.listen).await?;
     Ok(task)
 }
@@ -180,6 +201,7 @@ impl SwarmTask {
         let now = self.clock.monotonic();
         self.meter.step(now.saturating_duration_since(*stepped));
         *stepped = now;
+        self.look_outside(now);
         if let Some(settings) = self.trim
             && now.saturating_duration_since(*trimmed) >= settings.period
         {
@@ -208,6 +230,10 @@ impl SwarmTask {
             Command::OpenStream(peer, protocol, reply) => {
                 self.swarm.behaviour_mut().streams.open(peer, protocol, reply);
             }
+            Command::OpenStreamOn(connection, protocol, reply) => {
+                self.swarm.behaviour_mut().streams.open_on(connection, protocol, reply);
+            }
+            Command::Outward(command) => self.on_outward(command),
             Command::Release(peer) => self.release(peer),
             Command::Pubsub(command) => {
                 self.hub.on_command(self.swarm.behaviour_mut().pubsub.as_mut(), command);
@@ -225,8 +251,10 @@ impl SwarmTask {
         let mut addrs: Vec<Multiaddr> = self.announce.clone();
         let more = self.swarm.listeners().chain(self.swarm.external_addresses());
         for addr in more {
-            if !addrs.contains(addr) {
-                addrs.push(addr.clone());
+            // Circuits come with this node's name, which whoever asks adds.
+            let addr = without_peer(addr.clone());
+            if !addrs.contains(&addr) {
+                addrs.push(addr);
             }
         }
         addrs
@@ -276,19 +304,21 @@ impl SwarmTask {
                 }
             }
             SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
+                self.on_dialled_back(connection_id, false);
                 for waiter in self.dials.remove(&connection_id).into_iter().flatten() {
                     self.on_dial_failed(waiter, &error);
                 }
             }
             SwarmEvent::NewListenAddr { listener_id, address } => {
                 self.opening.remove(&listener_id);
-                info!(addr = %address, "listening");
-            }
-            SwarmEvent::ExternalAddrConfirmed { address } => {
-                for dht in &self.dhts {
-                    dht.reachable_at(&address);
+                if !self.outlook.relays.ready(listener_id) {
+                    info!(addr = %address, "listening");
                 }
+                self.on_listening(&address);
             }
+            SwarmEvent::NewExternalAddrCandidate { address } => self.on_candidate(address),
+            SwarmEvent::ExternalAddrConfirmed { address } => self.on_reachable(&address),
+            SwarmEvent::ExternalAddrExpired { .. } => self.on_unreachable(),
             SwarmEvent::ListenerClosed { listener_id, reason, .. } => {
                 self.on_listener_closed(listener_id, reason.err());
             }
@@ -299,7 +329,12 @@ impl SwarmTask {
 
     fn on_established(&mut self, id: PeerId, connection: ConnectionId, at: &ConnectedPoint) {
         let direction = if at.is_dialer() { Direction::Outbound } else { Direction::Inbound };
-        let addr = without_peer(at.get_remote_address().clone());
+        // Who comes over a relay has no address of its own, only the relay's.
+        let at_relay = Some(at).filter(|at| at.is_listener() && at.is_relayed());
+        let addr = match at_relay {
+            Some(ConnectedPoint::Listener { local_addr, .. }) => local_addr.clone(),
+            _ => without_peer(at.get_remote_address().clone()),
+        };
         if direction == Direction::Outbound {
             self.known.insert(id, addr.clone());
         }
@@ -321,6 +356,7 @@ impl SwarmTask {
             },
         };
         self.connections.insert(connection, info);
+        self.on_dialled_back(connection, true);
         for waiter in self.dials.remove(&connection).into_iter().flatten() {
             self.reached(waiter, id, true);
         }
@@ -350,17 +386,13 @@ impl SwarmTask {
                 }
             }
             BehaviourEvent::Mdns(mdns::Event::Discovered(found)) => self.on_discovered(found),
+            BehaviourEvent::Outside(event) => self.on_outside(event),
             _ => {}
         }
     }
 
     fn on_identified(&mut self, peer: PeerId, mut told: identify::Info) {
-        told.listen_addrs.truncate(ADDRS_PER_PEER_MAX);
-        told.agent_version.truncate(
-            told.agent_version.floor_char_boundary(AGENT_LEN_MAX.min(told.agent_version.len())),
-        );
-        let names = told.protocols.iter().take(PROTOCOLS_PER_PEER_MAX);
-        let protocols: Vec<String> = names.map(ToString::to_string).collect();
+        let protocols = identified::cut(&mut told);
         for addr in &told.listen_addrs {
             self.known.insert(peer, without_peer(addr.clone()));
         }
@@ -386,12 +418,6 @@ impl SwarmTask {
         }
     }
 }
-
-/// Longest agent version kept of a peer, in bytes.
-const AGENT_LEN_MAX: usize = 128;
-
-/// Protocols kept of a peer.
-const PROTOCOLS_PER_PEER_MAX: usize = 128;
 
 /// The peer at the end of an address, if it names one.
 fn peer_of(addr: &Multiaddr) -> Option<PeerId> {

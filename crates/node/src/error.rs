@@ -42,6 +42,14 @@ pub enum NodeError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The file of limits on resources cannot be understood.
+    #[error("limits on resources: {path}: {reason}", path = path.display())]
+    ResourceOverrides {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// Routing gave no answer.
     #[error(transparent)]
     Routing(#[from] RoutingError),

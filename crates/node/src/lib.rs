@@ -32,6 +32,7 @@ mod outside;
 mod peering;
 mod pins;
 mod provide;
+mod resources;
 mod scrub;
 mod tunnels;
 mod verify;

@@ -46,7 +46,9 @@ pub(crate) enum IpGroup {
 impl Scope {
     /// Whether an address belongs here.
     pub(crate) fn admits(self, addr: &Multiaddr) -> bool {
-        if addr.len() > ADDR_LEN_MAX || addr.iter().any(|part| part == Protocol::P2pCircuit) {
+        let is_circuit = addr.iter().any(|part| part == Protocol::P2pCircuit);
+        // Within the local network nobody needs a relay.
+        if addr.len() > ADDR_LEN_MAX || (is_circuit && self != Self::Wan) {
             return false;
         }
         match addr.iter().next() {
@@ -176,7 +178,7 @@ mod tests {
             ("/unix/socket", &[]),
             (
                 "/ip4/8.8.8.8/tcp/1/p2p/12D3KooWLQzUv2FHWGVPXTXSZpdHs7oHbXub2G5WC8Tx4NQhyd2d/p2p-circuit",
-                &[],
+                &[Scope::Wan],
             ),
         ];
         for (text, expected) in rows {

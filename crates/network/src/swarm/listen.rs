@@ -48,6 +48,9 @@ impl SwarmTask {
     /// A listener that closes before it had an address never worked.
     pub(super) fn on_listener_closed(&mut self, id: ListenerId, error: Option<io::Error>) {
         let reason = error.map_or_else(|| "closed".to_owned(), |error| error.to_string());
+        if self.outlook.relays.closed(id, &reason, self.clock.monotonic()) {
+            return;
+        }
         if let Some(addr) = self.opening.remove(&id) {
             self.on_listen_failure(addr, reason);
         } else {

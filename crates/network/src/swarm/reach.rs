@@ -93,7 +93,8 @@ impl SwarmTask {
     pub(super) fn release(&mut self, peer: PeerId) {
         let mut of_peer = self.connections.values().filter(|info| info.id == peer);
         let is_ours = of_peer.all(|info| info.direction == Direction::Outbound);
-        if is_ours && !self.kept.contains(&peer) && self.swarm.disconnect_peer_id(peer).is_ok() {
+        let is_needed = self.kept.contains(&peer) || self.is_relay_in_use(&peer);
+        if is_ours && !is_needed && self.swarm.disconnect_peer_id(peer).is_ok() {
             debug!(%peer, "released");
         }
     }

@@ -1,15 +1,18 @@
-//! The transports: TCP, WebSocket and QUIC, each below the same filters, counters and encryption.
+//! The transports: TCP, WebSocket, QUIC and circuits over relays, each below the same filters,
+//! counters and encryption.
 //!
 //! TCP and WebSocket take TLS or Noise, whichever the other side offers, with yamux, whose
 //! windows tune themselves; QUIC brings its own of each. In a private network everything goes
 //! through the shared key first, which QUIC cannot do and therefore is left out.
 //!
 //! Invariants: an address that is filtered is neither dialled nor answered, also when it comes
-//! from a name; every byte of every stream is counted once, and waits for the limits.
+//! from a name; every byte of every stream is counted once, and waits for the limits (those of a
+//! circuit as what goes through the stream to the relay).
 //! Not here: what runs over the connections (`build.rs`).
 
 mod filter;
 mod meter;
+mod permit;
 mod secure;
 
 pub use filter::{Filters, Range};
@@ -32,7 +35,7 @@ use libp2p::{
     },
     dns,
     pnet::{PnetConfig, PnetError, PnetOutput, PreSharedKey},
-    quic, tcp, websocket, yamux,
+    quic, relay, tcp, websocket, yamux,
 };
 use secure::Secure;
 use std::{error::Error, time::Duration};
@@ -44,11 +47,26 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 type Muxed = (PeerId, StreamMuxerBox);
 
 /// Makes the transports that the config asks for.
-pub(super) fn build(config: &NetworkConfig, meter: &Meter) -> Result<Boxed<Muxed>, NetworkError> {
-    Ok(TransportTimeout::new(all(config, meter)?, HANDSHAKE_TIMEOUT).boxed())
+pub(super) fn build(
+    config: &NetworkConfig,
+    meter: &Meter,
+    circuits: Option<relay::client::Transport>,
+) -> Result<Boxed<Muxed>, NetworkError> {
+    let direct = direct(config, meter)?;
+    let all = match circuits {
+        None => direct,
+        Some(circuits) => {
+            let secure = Secure::new(&config.keypair)?;
+            let key = config.swarm_key.as_ref().map(|key| PreSharedKey::new(*key.bytes()));
+            let circuits = stack(circuits, key, &secure, &meter.within());
+            // Before the others, which would take a relay's address for their own.
+            circuits.or_transport(direct).map(|either, _| either.into_inner()).boxed()
+        }
+    };
+    Ok(TransportTimeout::new(all, HANDSHAKE_TIMEOUT).boxed())
 }
 
-fn all(config: &NetworkConfig, meter: &Meter) -> Result<Boxed<Muxed>, NetworkError> {
+fn direct(config: &NetworkConfig, meter: &Meter) -> Result<Boxed<Muxed>, NetworkError> {
     let secure = Secure::new(&config.keypair)?;
     let key = config.swarm_key.as_ref().map(|key| PreSharedKey::new(*key.bytes()));
     let filters = &config.filters;

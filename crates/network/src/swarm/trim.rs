@@ -4,7 +4,8 @@
 //! late, those that others opened before those opened here, the oldest first. New ones have a
 //! grace period, so that they can show what they are for.
 //!
-//! Invariants: a protected peer stays whatever the marks say; a peer that somebody has connected
+//! Invariants: a protected peer and a relay in use stay whatever the marks say; a peer with a
+//! reservation here, and one that somebody has connected
 //! to by name goes last.
 //! Not here: the fixed limits on connections (`build.rs`).
 //!
@@ -80,7 +81,7 @@ impl SwarmTask {
             }
             let rates = self.meter.told(Some(info.id));
             let worth = Worth {
-                is_named: self.kept.contains(&info.id),
+                is_named: self.kept.contains(&info.id) || self.outlook.clients.contains(&info.id),
                 is_used: rates.rate_in + rates.rate_out >= USED_RATE,
                 is_ours: info.direction == Direction::Outbound,
                 since: info.opened,
@@ -89,7 +90,10 @@ impl SwarmTask {
             known.0 = known.0.max(worth);
             known.1 += 1;
         }
-        worths.retain(|peer, _| !new.contains(peer) && !self.protected.contains(peer));
+        worths.retain(|peer, _| {
+            let is_needed = self.protected.contains(peer) || self.is_relay_in_use(peer);
+            !new.contains(peer) && !is_needed
+        });
         worths
     }
 }

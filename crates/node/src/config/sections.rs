@@ -6,6 +6,7 @@
 //! Source of names, types and defaults: Kubo's `docs/config.md` at 0.43.
 //! Not here: the file itself (`config.rs`), first values of a new file (`initial.rs`).
 
+mod reachability;
 mod retrieval;
 mod routing;
 mod store;
@@ -393,6 +394,8 @@ impl Settings {
         self.addr_filters()?;
         self.conn_mgr()?;
         self.transports()?;
+        self.reachability()?;
+        self.resources()?;
         self.bitswap()?;
         self.routing()?;
         self.routers()?;

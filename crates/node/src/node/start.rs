@@ -9,6 +9,7 @@ use crate::{
     mfs::Mfs,
     peering::{PEERING_COUNT_MAX, Peerings},
     provide::Provider,
+    resources::{OVERRIDES_FILE, OVERRIDES_LEN_MAX, limit, override_limits},
 };
 use cairn_network::{
     Filters, Multiaddr, Network, NetworkConfig, PeerId, SWARM_KEY_FILE_LEN_MAX, SwarmKey,
@@ -22,7 +23,7 @@ use std::{
     path::PathBuf,
     sync::Arc,
 };
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 /// The file that makes a node part of a private network.
 const SWARM_KEY_FILE: &str = "swarm.key";
@@ -46,6 +47,9 @@ pub(super) async fn network(
     settings.swarm_key = swarm_key(folder.join(SWARM_KEY_FILE)).await?;
     let is_private = settings.swarm_key.is_some();
     settings.web = config.read(|settings| settings.http_retrieval(is_private))?;
+    if config.read(Settings::resources)?.enabled {
+        override_resources(&mut settings, folder.join(OVERRIDES_FILE)).await?;
+    }
     settings.dht.folder = Some(folder.clone());
     let store = repo.store().clone();
     let network = Network::start(settings, store, tasks).await?;
@@ -67,19 +71,37 @@ pub(super) async fn network(
     Ok((network, peerings))
 }
 
+/// Reads the limits that the operator has set by hand.
+async fn override_resources(network: &mut NetworkConfig, path: PathBuf) -> Result<(), NodeError> {
+    let wrong = |reason| NodeError::ResourceOverrides { path: path.clone(), reason };
+    match read_small(path.clone(), OVERRIDES_LEN_MAX).await {
+        Ok(bytes) => {
+            let ignored = override_limits(network, &bytes).map_err(wrong)?;
+            if !ignored.is_empty() {
+                warn!(file = OVERRIDES_FILE, limits = ignored.join(", "), "not held to");
+            }
+            Ok(())
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(wrong(error.to_string())),
+    }
+}
+
+/// Reads a file, and a byte more than is allowed, so that it is seen.
+async fn read_small(path: PathBuf, len_max: usize) -> io::Result<Vec<u8>> {
+    let read = blocking(move || {
+        let mut bytes = Vec::new();
+        File::open(path)?.take(len_max as u64 + 1).read_to_end(&mut bytes)?;
+        Ok::<_, io::Error>(bytes)
+    });
+    read.await
+}
+
 /// Reads the key of a private network. A file that cannot be understood is an error: whoever has
 /// one does not want to be in public.
 async fn swarm_key(path: PathBuf) -> Result<Option<SwarmKey>, NodeError> {
     let wrong = |reason: String| NodeError::SwarmKey { path: path.clone(), reason };
-    let from = path.clone();
-    let read = blocking(move || {
-        let mut bytes = Vec::new();
-        // A byte more than is allowed, so that it is seen.
-        let limit = SWARM_KEY_FILE_LEN_MAX as u64 + 1;
-        File::open(from)?.take(limit).read_to_end(&mut bytes)?;
-        Ok::<_, io::Error>(bytes)
-    });
-    match read.await {
+    match read_small(path.clone(), SWARM_KEY_FILE_LEN_MAX).await {
         Ok(bytes) => SwarmKey::from_file(&bytes).map(Some).map_err(wrong),
         Err(error) if error.kind() == io::ErrorKind::NotFound && private_network_forced() => {
             Err(wrong("it is not there, but LIBP2P_FORCE_PNET is set".to_owned()))
@@ -127,6 +149,9 @@ fn network_config(
     network.pubsub = (is_enabled || pubsub_forced).then_some(pubsub);
     network.filters = Filters::new(settings.addr_filters()?);
     network.bandwidth = settings.bandwidth()?;
+    network.reachability = settings.reachability()?;
+    // No router has anything to give to a node that only this machine can reach.
+    network.reachability.port_mapping &= !network.listen.iter().all(is_loopback);
     let conn_mgr = settings.conn_mgr()?;
     network.trim = conn_mgr.enabled.then_some(TrimSettings {
         low: conn_mgr.low_water as usize,
@@ -137,8 +162,7 @@ fn network_config(
     let limits = &mut network.limits;
     limits.established_max = limits.established_max.max(conn_mgr.high_water);
     let files = u32::try_from(open_files_max() / CONNECTIONS_SHARE).unwrap_or(u32::MAX);
-    limits.established_max = limits.established_max.min(files);
-    limits.incoming_max = limits.incoming_max.min(files);
+    limit(&mut network, settings.resources()?, files);
     let suffix = settings.agent_suffix()?;
     if !suffix.is_empty() {
         network.agent = format!("{}/{suffix}", network.agent);
@@ -169,6 +193,11 @@ fn listen(addresses: &Addresses, transports: Transports) -> Result<Vec<Multiaddr
         spoken
     });
     Ok(listen)
+}
+
+fn is_loopback(addr: &Multiaddr) -> bool {
+    let text = addr.to_string();
+    text.starts_with("/ip4/127.") || text.starts_with("/ip6/::1/")
 }
 
 fn multiaddrs(key: &'static str, texts: &[String]) -> Result<Vec<Multiaddr>, NodeError> {

@@ -133,6 +133,8 @@ pub const COMMANDS: &[&Command] = &[
     &swarm::filters::ADD,
     &swarm::filters::REMOVE,
     &swarm::addrs::COMMAND,
+    &swarm::autonat::COMMAND,
+    &swarm::resources::COMMAND,
     &swarm::addrs::LOCAL,
     &swarm::addrs::LISTEN,
     &bootstrap::COMMAND,

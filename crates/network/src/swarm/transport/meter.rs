@@ -1,13 +1,15 @@
-//! Counts the bytes of streams, in all and by peer, and holds them back to the limits.
+//! Counts the streams and their bytes, in all and by peer, and holds them back to the limits.
 //!
 //! A limit is a bucket of bytes that fills at the allowed rate and holds a second of it. Who finds
 //! it empty waits; streams do not queue for it, so that none is starved by one that asks for
 //! more.
 //!
 //! Invariants: counting takes no lock; the peers remembered are at most [`PEER_COUNT_MAX`].
-//! Not here: encryption and framing, which the counts leave out (about a hundredth).
+//! Not here: encryption and framing, which the counts leave out (about a hundredth); how many
+//! streams there may be (`permit.rs`).
 
-use crate::PeerId;
+use super::permit::{PeerPermits, Permit, Permits, Side};
+use crate::{PeerId, StreamLimits};
 use cairn_runtime::Clock;
 use futures::{AsyncRead, AsyncWrite, ready};
 use libp2p::core::{StreamMuxer, muxing::StreamMuxerEvent};
@@ -23,12 +25,16 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::time::{Sleep, sleep};
+use tracing::debug;
 
 /// Peers whose counts are kept; those that have gone are forgotten first.
 const PEER_COUNT_MAX: usize = 4096;
 
 /// What the rate of the last second weighs against those before.
 const RATE_WEIGHT: f64 = 0.3;
+
+/// Streams refused before others get their turn.
+const REFUSALS_MAX: usize = 64;
 
 /// Least bytes that are worth waking up for.
 const GRANT_LEN_MIN: f64 = 4096.0;
@@ -138,7 +144,12 @@ impl Bucket {
 
 /// Counts and limits everything; clones share it.
 #[derive(Debug, Clone)]
-pub(crate) struct Meter(Arc<Shared>);
+pub(crate) struct Meter {
+    shared: Arc<Shared>,
+    permits: Permits,
+    /// Whether the streams go through others, which are counted in all and held back.
+    is_within: bool,
+}
 
 #[derive(Debug)]
 struct Shared {
@@ -154,21 +165,39 @@ struct Shared {
 pub(super) struct PeerMeter {
     shared: Arc<Shared>,
     count: Arc<Count>,
+    permits: PeerPermits,
+    is_within: bool,
 }
 
 impl Meter {
     pub(crate) fn new(limits: BandwidthLimits, clock: &Clock) -> Self {
-        Self(Arc::new(Shared {
+        let shared = Arc::new(Shared {
             all: Arc::default(),
             peers: Mutex::default(),
             past: Mutex::default(),
             inbound: Bucket::new(limits.inbound, clock),
             outbound: Bucket::new(limits.outbound, clock),
-        }))
+        });
+        Self { shared, permits: Permits::new(StreamLimits::none()), is_within: false }
+    }
+
+    /// The same with limits on streams.
+    pub(crate) fn with_stream_limits(self, limits: StreamLimits) -> Self {
+        Self { permits: Permits::new(limits), ..self }
+    }
+
+    /// The streams that are open.
+    pub(crate) fn streams(&self) -> &Permits {
+        &self.permits
+    }
+
+    /// For connections through streams that are counted already: by peer only, without limits.
+    pub(super) fn within(&self) -> Self {
+        Self { is_within: true, ..self.clone() }
     }
 
     fn peers(&self) -> MutexGuard<'_, HashMap<PeerId, (Arc<Count>, Past)>> {
-        self.0.peers.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.peers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn of(&self, peer: PeerId) -> PeerMeter {
@@ -182,13 +211,22 @@ impl Meter {
             None if peers.len() >= PEER_COUNT_MAX => Arc::default(),
             None => Arc::clone(&peers.entry(peer).or_default().0),
         };
-        PeerMeter { shared: Arc::clone(&self.0), count }
+        PeerMeter {
+            shared: Arc::clone(&self.shared),
+            count,
+            permits: self.permits.of(peer),
+            is_within: self.is_within,
+        }
     }
 
     /// Works out the rates; called once every so often, with how long ago that was.
     pub(crate) fn step(&self, since: Duration) {
         let seconds = since.as_secs_f64().max(0.001);
-        self.0.past.lock().unwrap_or_else(PoisonError::into_inner).step(&self.0.all, seconds);
+        self.shared
+            .past
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .step(&self.shared.all, seconds);
         for (count, past) in self.peers().values_mut() {
             past.step(count, seconds);
         }
@@ -197,7 +235,12 @@ impl Meter {
     /// What went through, in all or with one peer.
     pub(crate) fn told(&self, peer: Option<PeerId>) -> Bandwidth {
         match peer {
-            None => self.0.past.lock().unwrap_or_else(PoisonError::into_inner).told(&self.0.all),
+            None => self
+                .shared
+                .past
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .told(&self.shared.all),
             Some(peer) => {
                 self.peers().get(&peer).map(|(count, past)| past.told(count)).unwrap_or_default()
             }
@@ -206,9 +249,20 @@ impl Meter {
 }
 
 impl PeerMeter {
+    fn inbound(&self) -> Option<&Bucket> {
+        self.shared.inbound.as_ref().filter(|_| !self.is_within)
+    }
+
+    fn outbound(&self) -> Option<&Bucket> {
+        self.shared.outbound.as_ref().filter(|_| !self.is_within)
+    }
+
     fn received(&self, len: usize) {
         let counted = len as u64;
         self.count.inbound.fetch_add(counted, Ordering::Relaxed);
+        if self.is_within {
+            return;
+        }
         self.shared.all.inbound.fetch_add(counted, Ordering::Relaxed);
         if let Some(bucket) = &self.shared.inbound {
             bucket.take(len);
@@ -218,6 +272,9 @@ impl PeerMeter {
     fn sent(&self, len: usize) {
         let counted = len as u64;
         self.count.outbound.fetch_add(counted, Ordering::Relaxed);
+        if self.is_within {
+            return;
+        }
         self.shared.all.outbound.fetch_add(counted, Ordering::Relaxed);
         if let Some(bucket) = &self.shared.outbound {
             bucket.take(len);
@@ -236,8 +293,8 @@ impl<M: StreamMuxer> Counted<M> {
         Self { inner: Box::pin(inner), meter }
     }
 
-    fn stream(&self, inner: M::Substream) -> CountedStream<M::Substream> {
-        CountedStream { inner, meter: self.meter.clone(), reading: None, writing: None }
+    fn stream(&self, opened: Option<(M::Substream, Permit)>) -> CountedStream<M::Substream> {
+        CountedStream { opened, meter: self.meter.clone(), reading: None, writing: None }
     }
 }
 
@@ -253,16 +310,28 @@ where
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Self::Substream, Self::Error>> {
-        let stream = ready!(self.inner.as_mut().poll_inbound(cx))?;
-        Poll::Ready(Ok(self.stream(stream)))
+        for _ in 0..REFUSALS_MAX {
+            let stream = ready!(self.inner.as_mut().poll_inbound(cx))?;
+            if let Some(permit) = self.meter.permits.take(Side::Theirs) {
+                return Poll::Ready(Ok(self.stream(Some((stream, permit)))));
+            }
+            // Dropped, which resets it.
+            debug!("a peer opens too many streams: one is refused");
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     fn poll_outbound(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Self::Substream, Self::Error>> {
+        let Some(permit) = self.meter.permits.take(Side::Ours) else {
+            return Poll::Ready(Ok(self.stream(None)));
+        };
+        // Counted for as long as it is waited for only.
         let stream = ready!(self.inner.as_mut().poll_outbound(cx))?;
-        Poll::Ready(Ok(self.stream(stream)))
+        Poll::Ready(Ok(self.stream(Some((stream, permit)))))
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
@@ -279,10 +348,18 @@ where
 
 /// A stream that is counted.
 pub(super) struct CountedStream<S> {
-    inner: S,
+    /// `None` if there were too many streams already.
+    opened: Option<(S, Permit)>,
     meter: PeerMeter,
     reading: Option<Pin<Box<Sleep>>>,
     writing: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S> CountedStream<S> {
+    fn inner(&mut self) -> io::Result<&mut S> {
+        let refused = || io::Error::other("too many streams are open (Swarm.ResourceMgr)");
+        self.opened.as_mut().map(|(inner, _)| inner).ok_or_else(refused)
+    }
 }
 
 /// Waits until some of `len` bytes may go through; answers how many.
@@ -311,9 +388,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for CountedStream<S> {
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
-        let bucket = this.meter.shared.inbound.as_ref();
+        let bucket = this.meter.inbound();
         let len = ready!(poll_allowance(bucket, &mut this.reading, (buffer.len(), cx)));
-        let len = ready!(Pin::new(&mut this.inner).poll_read(cx, &mut buffer[..len]))?;
+        let len = ready!(Pin::new(this.inner()?).poll_read(cx, &mut buffer[..len]))?;
         this.meter.received(len);
         Poll::Ready(Ok(len))
     }
@@ -326,19 +403,23 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for CountedStream<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
-        let bucket = this.meter.shared.outbound.as_ref();
+        let bucket = this.meter.outbound();
         let len = ready!(poll_allowance(bucket, &mut this.writing, (bytes.len(), cx)));
-        let len = ready!(Pin::new(&mut this.inner).poll_write(cx, &bytes[..len]))?;
+        let len = ready!(Pin::new(this.inner()?).poll_write(cx, &bytes[..len]))?;
         this.meter.sent(len);
         Poll::Ready(Ok(len))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
+        Pin::new(self.inner()?).poll_flush(cx)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_close(cx)
+        match self.inner() {
+            Ok(inner) => Pin::new(inner).poll_close(cx),
+            // Nothing was opened.
+            Err(_) => Poll::Ready(Ok(())),
+        }
     }
 }
 
@@ -369,12 +450,22 @@ mod tests {
     }
 
     #[test]
+    fn what_goes_through_a_circuit_is_counted_once_in_all() {
+        let meter = Meter::new(BandwidthLimits::default(), &Clock::system());
+        let [relay, peer] = [(), ()].map(|()| generate_ed25519().public().to_peer_id());
+        meter.of(relay).received(1010);
+        meter.within().of(peer).received(1000);
+        assert_eq!(meter.told(None).total_in, 1010);
+        assert_eq!(meter.told(Some(peer)).total_in, 1000);
+    }
+
+    #[test]
     fn a_bucket_gives_its_rate_and_no_more() {
         let clock = Clock::manual(SystemTime::UNIX_EPOCH);
         let limits = BandwidthLimits { inbound: Some(100_000), outbound: None };
         let meter = Meter::new(limits, &clock);
-        let bucket = meter.0.inbound.as_ref().unwrap();
-        assert!(meter.0.outbound.is_none());
+        let bucket = meter.shared.inbound.as_ref().unwrap();
+        assert!(meter.shared.outbound.is_none());
         let mut taken = 0;
         for _ in 0..100 {
             while let Ok(len) = bucket.allowance(30_000) {

@@ -4,6 +4,7 @@
 //! Not here: routing (`routing.rs`), what the values do (`cairn-network`).
 
 use super::{ConfigError, Settings, tree, wrong};
+use crate::resources::ResourceSettings;
 use cairn_network::{BandwidthLimits, PubsubConfig, Range};
 use serde_json::Value;
 use std::time::Duration;
@@ -118,6 +119,23 @@ impl Settings {
             high_water: self.number("Swarm.ConnMgr.HighWater", 96)?.try_into().unwrap_or(u32::MAX),
             grace_period: self.duration("Swarm.ConnMgr.GracePeriod", 20)?,
             silence_period: self.duration("Swarm.ConnMgr.SilencePeriod", 10)?,
+        })
+    }
+
+    /// Section `Swarm.ResourceMgr`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Value`].
+    pub(crate) fn resources(&self) -> Result<ResourceSettings, ConfigError> {
+        let memory = self.byte_len("Swarm.ResourceMgr.MaxMemory", 0)?;
+        let files = self.number("Swarm.ResourceMgr.MaxFileDescriptors", 0)?;
+        Ok(ResourceSettings {
+            enabled: self.flag("Swarm.ResourceMgr.Enabled", true)?,
+            memory_max: Some(memory).filter(|len| *len > 0),
+            files_max: Some(files)
+                .filter(|files| *files > 0)
+                .and_then(|files| files.try_into().ok()),
         })
     }
 

@@ -1,11 +1,13 @@
 //! `swarm`: connections with peers.
 
 pub(super) mod addrs;
+pub(super) mod autonat;
 pub(super) mod connect;
 pub(super) mod disconnect;
 pub(super) mod filters;
 pub(super) mod peering;
 pub(super) mod peers;
+pub(super) mod resources;
 
 use crate::{
     Call, Request, RpcError, answer,
