@@ -3,7 +3,7 @@
 //! The nodes know one of them each; who has what they find by asking.
 //! Not here: the rules of the DHT (`crates/network/src/dht`).
 
-use cairn_tests::{Daemon, Home, Peer, peers, tree};
+use cairn_tests::{Daemon, Home, Peer, http, peers, tree};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -188,4 +188,48 @@ fn bootstrap_peers_are_listed_added_and_removed() {
     assert_eq!(run(&["rm", "--all"]), format!("removed {}\nremoved auto", peer(2)));
     assert_eq!(run(&[]), "");
     assert_eq!(home.config()["Bootstrap"], json!([]));
+}
+
+/// What a check tells, also when it ends in an error.
+fn findings(node: &Node, what: &str) -> Vec<Value> {
+    let answer = http::post(node.daemon.api, &format!("/api/v0/check?arg={what}"));
+    answer.text().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+#[test]
+fn a_check_tells_in_sentences_what_is_in_the_way() {
+    let mut nodes = network(4);
+    let file = nodes[1].home.file("a", vec![3; 100_000]);
+    let root = nodes[1].home.add(&file);
+    nodes[1].home.run(["routing", "provide", &root]).text();
+    let said = nodes[0].home.run(["check", &root]).text();
+    for part in ["not in this repository", "one other peer announces it", "100014 bytes in"] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+    assert!(!said.contains("FAIL"), "{said}");
+    let alone = nodes[1].home.run(["check", &root]);
+    assert!(alone.failure().contains("comes from nobody else"), "{}", alone.failure());
+    let steps = findings(&nodes[1], &root);
+    let good =
+        |step: &str| steps.iter().any(|line| line["Step"] == step && line["Verdict"] == "good");
+    assert!(good("here") && good("announced"), "{steps:?}");
+
+    let addr = nodes[1].daemon.tcp_addr();
+    let id = nodes[1].id();
+    let named = ["check", &root, "--peer", &addr];
+    assert!(nodes[2].home.run(named).text().contains("ok   delivered"));
+    for peer in [&addr, &id] {
+        let said = nodes[2].home.run(["check", peer]).text();
+        assert!(said.contains("connected in") && said.contains("cairn/"), "{said}");
+    }
+    let own = nodes[2].home.run(["check", &nodes[2].id()]);
+    assert!(own.failure().contains("not known to be reachable"), "{}", own.failure());
+
+    nodes.remove(1).daemon.kill();
+    let gone = nodes[0].home.run(["check", &root]);
+    assert!(gone.failure().contains("comes from nobody else"), "{}", gone.failure());
+    let steps = findings(&nodes[0], &root);
+    let bad = steps.iter().find(|line| line["Verdict"] == "bad").expect("something is wrong");
+    assert_eq!((&bad["Step"], &bad["Subject"]), (&json!("dialed"), &json!(id)));
+    assert!(nodes[0].home.run(["check", "nothing"]).failure().contains("nothing"));
 }

@@ -15,6 +15,7 @@ mod backup;
 mod block_ops;
 mod blocks;
 mod bootstrap;
+mod check;
 pub mod config;
 mod error;
 #[cfg(feature = "fuzz")]
@@ -46,6 +47,7 @@ pub use block_ops::{BlockRemoval, RepoStat};
 pub use blocks::{Blocks, Fetch};
 pub use cairn_store::{Copied, REPO_VERSION, Reference, References, Referred, SourceError, Swept};
 pub use cairn_unixfs::{DirectoryEstimate, Layout, Mtime, Resolved};
+pub use check::{CheckTarget, Finding, PROVIDERS_MAX as CHECK_PROVIDERS_MAX, Verdict};
 pub use config::{Config, ConfigError, repo_path};
 pub use error::{ErrorKind, NodeError};
 #[cfg(feature = "fuzz")]

@@ -2,7 +2,7 @@
 //!
 //! Not here: adding (`add.rs`), pins (`pins.rs`), single blocks (`block_ops.rs`).
 
-mod start;
+pub(crate) mod start;
 
 use crate::{
     Blocks, Config, Fetch, Identity, NodeError,

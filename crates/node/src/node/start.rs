@@ -20,7 +20,7 @@ use cairn_store::Repo;
 use std::{
     fs::File,
     io::{self, Read as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 use tracing::{debug, info, warn};
@@ -44,7 +44,7 @@ pub(super) async fn network(
     }
     let folder = repo.path().to_owned();
     settings.clock = clock.clone();
-    settings.swarm_key = swarm_key(folder.join(SWARM_KEY_FILE)).await?;
+    settings.swarm_key = own_swarm_key(&folder).await?;
     let is_private = settings.swarm_key.is_some();
     settings.web = config.read(|settings| settings.http_retrieval(is_private))?;
     if config.read(Settings::resources)?.enabled {
@@ -95,6 +95,11 @@ async fn read_small(path: PathBuf, len_max: usize) -> io::Result<Vec<u8>> {
         Ok::<_, io::Error>(bytes)
     });
     read.await
+}
+
+/// The key of the private network that the node in this folder belongs to.
+pub(crate) async fn own_swarm_key(repo: &Path) -> Result<Option<SwarmKey>, NodeError> {
+    swarm_key(repo.join(SWARM_KEY_FILE)).await
 }
 
 /// Reads the key of a private network. A file that cannot be understood is an error: whoever has

@@ -10,6 +10,7 @@ mod block;
 mod bootstrap;
 mod car;
 mod cat;
+mod check;
 mod cid;
 #[expect(clippy::module_inception, reason = "the command is called `commands`")]
 mod commands;
@@ -121,6 +122,7 @@ pub const COMMANDS: &[&Command] = &[
     &pin::update::COMMAND,
     &pin::verify::COMMAND,
     &id::COMMAND,
+    &check::COMMAND,
     &swarm::COMMAND,
     &swarm::peers::COMMAND,
     &swarm::connect::COMMAND,
