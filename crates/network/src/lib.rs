@@ -47,7 +47,7 @@ pub use pubsub::{
     MESSAGE_LEN_MAX, Pubsub, PubsubConfig, PubsubError, PubsubMessage, Subscription,
     TOPIC_COUNT_MAX, TOPIC_LEN_MAX,
 };
-pub use retrieval::{GATEWAYS_MAX, Place, WebConfig};
+pub use retrieval::{GATEWAYS_MAX, WebConfig, WebServer};
 pub use routing::{
     DhtBucket, DhtPeer, DhtStat, Endpoint, QueryEvent, QueryEvents, ROUTERS_MAX, RoutersConfig,
     Routing, RoutingError,
