@@ -28,7 +28,7 @@ use std::{
 };
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tracing::debug;
-pub use web::{GATEWAYS_MAX, Place, WebConfig};
+pub use web::{GATEWAYS_MAX, WebConfig, WebServer};
 pub(crate) use web::{ToEngine, WebSources};
 
 /// Sessions that search at once; more wait for their turn.
@@ -105,8 +105,8 @@ impl Retrieval {
         let mut dials: FuturesUnordered<BoxFuture<'_, ()>> = FuturesUnordered::new();
         if !is_first {
             // Nobody had it so far: those whom the operator has named for this are asked, too.
-            for place in self.sources.gateways() {
-                dials.push(self.sources.engage(session, place.clone()).boxed());
+            for server in self.sources.gateways() {
+                dials.push(self.sources.engage(session, server.clone()).boxed());
             }
         }
         loop {
@@ -117,8 +117,8 @@ impl Retrieval {
                         continue;
                     }
                     let had_addrs = !contact.addrs.is_empty();
-                    for place in self.sources.take_places(&mut contact.addrs) {
-                        dials.push(self.sources.engage(session, place).boxed());
+                    for server in self.sources.take_servers(&mut contact.addrs) {
+                        dials.push(self.sources.engage(session, server).boxed());
                     }
                     // Who is a web server only cannot be dialled.
                     if !had_addrs || !contact.addrs.is_empty() {

@@ -9,9 +9,9 @@
 //! Invariants: at most [`OPEN_MAX`] servers are asked at a time, by at most the configured number
 //! of requests; a server that sends what was not asked for is left for [`BAN`]; one that fails, for
 //! a while that doubles.
-//! Not here: one server's requests (`worker.rs`), which addresses are servers (`place.rs`).
+//! Not here: one server's requests (`worker.rs`), which addresses are servers (`server.rs`).
 
-mod place;
+mod server;
 mod worker;
 
 use crate::{
@@ -27,8 +27,8 @@ use cairn_hash::{Multihash, sha256};
 use cairn_runtime::{Clock, Tasks};
 use cairn_web::{Client, Trust};
 use libp2p::swarm::ConnectionId;
-pub use place::Place;
-use place::is_web;
+pub use server::WebServer;
+use server::is_web;
 use std::{
     collections::HashMap,
     sync::{
@@ -48,7 +48,7 @@ const OPEN_MAX: usize = 32;
 const KNOWN_MAX: usize = 256;
 
 /// Servers that the addresses of one provider name.
-const PLACES_MAX: usize = 4;
+const SERVERS_MAX: usize = 4;
 
 /// Servers that the operator may name.
 pub const GATEWAYS_MAX: usize = 16;
@@ -72,7 +72,7 @@ pub struct WebConfig {
     /// Whose certificates count; blocks are checked by their hash in any case.
     pub trust: Trust,
     /// Servers that are asked for what nobody else has.
-    pub gateways: Vec<Place>,
+    pub gateways: Vec<WebServer>,
 }
 
 impl Default for WebConfig {
@@ -107,7 +107,7 @@ struct Shared {
     tasks: Tasks,
     turns: Arc<Semaphore>,
     connections: AtomicUsize,
-    hosts: Mutex<HashMap<Place, Arc<Host>>>,
+    hosts: Mutex<HashMap<WebServer, Arc<Host>>>,
 }
 
 /// What is remembered of one server.
@@ -152,33 +152,33 @@ impl WebSources {
     }
 
     /// Takes the web servers out of a provider's addresses; returns those that may be asked.
-    pub(crate) fn take_places(&self, addrs: &mut Vec<Multiaddr>) -> Vec<Place> {
+    pub(crate) fn take_servers(&self, addrs: &mut Vec<Multiaddr>) -> Vec<WebServer> {
         let shared = &self.shared;
-        let mut places = Vec::new();
+        let mut servers = Vec::new();
         for addr in addrs.extract_if(.., |addr| is_web(addr)) {
-            let place = Place::of(&addr).filter(|place| shared.admits(place));
+            let server = WebServer::of(&addr).filter(|server| shared.admits(server));
             let is_open = shared.config.enabled && !shared.filters.blocks(&addr);
-            if let Some(place) = place
+            if let Some(server) = server
                 && is_open
-                && places.len() < PLACES_MAX
-                && !places.contains(&place)
+                && servers.len() < SERVERS_MAX
+                && !servers.contains(&server)
             {
-                places.push(place);
+                servers.push(server);
             }
         }
-        places
+        servers
     }
 
     /// The servers that the operator has named.
-    pub(crate) fn gateways(&self) -> &[Place] {
+    pub(crate) fn gateways(&self) -> &[WebServer] {
         &self.shared.config.gateways
     }
 
     /// Lets a session ask a server.
-    pub(crate) async fn engage(&self, session: u64, place: Place) {
+    pub(crate) async fn engage(&self, session: u64, server: WebServer) {
         let shared = &self.shared;
-        let Some((host, is_new)) = shared.host(&place) else { return };
-        let peer = peer_of(&place);
+        let Some((host, is_new)) = shared.host(&server) else { return };
+        let peer = peer_of(&server);
         if is_new {
             let number = shared.connections.fetch_add(1, Ordering::Relaxed);
             // Counted from the other end than those of the swarm.
@@ -187,7 +187,7 @@ impl WebSources {
             let (sender, messages) = mpsc::channel(2 * PEER_UNSENT_MAX);
             let worker = Worker {
                 link,
-                place: place.clone(),
+                server: server.clone(),
                 messages,
                 events: shared.events.clone(),
                 web: shared.web.clone(),
@@ -197,7 +197,7 @@ impl WebSources {
             let clock = shared.clock.clone();
             shared.tasks.spawn("web source", async move {
                 let end = worker.run(sender).await;
-                debug!(server = place.base(), ?end, "network.web");
+                debug!(server = server.base(), ?end, "network.web");
                 match end {
                     End::Idle => host.rest.succeeded(),
                     End::Failed(at_least) => host.rest.failed(clock.monotonic(), at_least),
@@ -212,18 +212,18 @@ impl WebSources {
 }
 
 impl Shared {
-    fn admits(&self, place: &Place) -> bool {
+    fn admits(&self, server: &WebServer) -> bool {
         let is_in =
-            |list: &[String]| list.iter().any(|host| host.eq_ignore_ascii_case(place.host()));
+            |list: &[String]| list.iter().any(|host| host.eq_ignore_ascii_case(server.host()));
         let WebConfig { allowed, denied, .. } = &self.config;
         !is_in(denied) && (allowed.is_empty() || is_in(allowed))
     }
 
     /// A server that may be asked, and whether nobody asks it yet.
-    fn host(&self, place: &Place) -> Option<(Arc<Host>, bool)> {
+    fn host(&self, server: &WebServer) -> Option<(Arc<Host>, bool)> {
         let mut hosts = self.hosts();
         let now = self.clock.monotonic();
-        if let Some(host) = hosts.get(place) {
+        if let Some(host) = hosts.get(server) {
             if host.is_open.load(Ordering::Relaxed) {
                 return Some((Arc::clone(host), false));
             }
@@ -235,26 +235,26 @@ impl Shared {
         if hosts.values().filter(|host| is_open(host)).count() >= OPEN_MAX {
             return None;
         }
-        if hosts.len() >= KNOWN_MAX && !hosts.contains_key(place) {
+        if hosts.len() >= KNOWN_MAX && !hosts.contains_key(server) {
             // Those that are left alone are remembered for longer than those that are not.
-            let idle = |(_, host): &(&Place, &Arc<Host>)| !is_open(host);
+            let idle = |(_, host): &(&WebServer, &Arc<Host>)| !is_open(host);
             let known = || hosts.iter().filter(idle);
             let rested = known().find(|(_, host)| !host.rest.is_resting(now));
-            let oldest = rested.or_else(|| known().next()).map(|(place, _)| place.clone());
+            let oldest = rested.or_else(|| known().next()).map(|(server, _)| server.clone());
             hosts.remove(&oldest?);
         }
-        let host = Arc::clone(hosts.entry(place.clone()).or_default());
+        let host = Arc::clone(hosts.entry(server.clone()).or_default());
         host.is_open.store(true, Ordering::Relaxed);
         Some((host, true))
     }
 
-    fn hosts(&self) -> MutexGuard<'_, HashMap<Place, Arc<Host>>> {
+    fn hosts(&self) -> MutexGuard<'_, HashMap<WebServer, Arc<Host>>> {
         self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// As whom the engine knows a server: nobody has the key of this ID.
-fn peer_of(place: &Place) -> PeerId {
-    let hash = Multihash::sha2_256(sha256(format!("web server {}", place.base()).as_bytes()));
+fn peer_of(server: &WebServer) -> PeerId {
+    let hash = Multihash::sha2_256(sha256(format!("web server {}", server.base()).as_bytes()));
     PeerId::from_bytes(&hash.to_bytes()).expect("invariant: SHA-256 makes a peer ID")
 }

@@ -9,7 +9,7 @@
 //! request.
 //! Not here: which server, and for whom (`web.rs`).
 
-use super::place::Place;
+use super::server::WebServer;
 use crate::{
     bitswap::{
         engine::{Event, Gift, Link},
@@ -103,7 +103,7 @@ struct Item {
 /// Asks one server.
 pub(super) struct Worker {
     pub(super) link: Link,
-    pub(super) place: Place,
+    pub(super) server: WebServer,
     pub(super) messages: mpsc::Receiver<Outgoing>,
     pub(super) events: mpsc::Sender<Event>,
     pub(super) web: Client,
@@ -174,7 +174,7 @@ impl Worker {
             item.attempts += 1;
             let request = Request {
                 web: self.web.clone(),
-                url: url(&self.place, &item.cid),
+                url: url(&self.server, &item.cid),
                 cid: item.cid.clone(),
                 kind: item.kind,
                 block_len_max: self.block_len_max,
@@ -278,9 +278,9 @@ impl Item {
     }
 }
 
-fn url(place: &Place, cid: &Cid) -> String {
+fn url(server: &WebServer, cid: &Cid) -> String {
     let cid = cid.with_version(Version::V1).unwrap_or_else(|_| cid.clone());
-    format!("{}/ipfs/{}?format=raw", place.base(), cid.to_text(Base::Base32Lower))
+    format!("{}/ipfs/{}?format=raw", server.base(), cid.to_text(Base::Base32Lower))
 }
 
 /// One request.

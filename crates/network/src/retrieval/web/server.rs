@@ -23,12 +23,12 @@ const URL_LEN_MAX: usize = 512;
 
 /// Where a web server is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Place {
+pub struct WebServer {
     base: String,
     host: String,
 }
 
-impl Place {
+impl WebServer {
     /// Its URL, without a slash at the end.
     pub fn base(&self) -> &str {
         &self.base
@@ -93,7 +93,7 @@ fn bare(host: &str) -> String {
     host.trim_matches(['[', ']']).to_owned()
 }
 
-impl FromStr for Place {
+impl FromStr for WebServer {
     /// What is wrong, as a sentence.
     type Err = String;
 
@@ -116,7 +116,7 @@ impl FromStr for Place {
 
 #[cfg(test)]
 mod tests {
-    use super::{Place, is_web};
+    use super::{WebServer, is_web};
     use crate::Multiaddr;
 
     const PEER: &str = "12D3KooWLQzUv2FHWGVPXTXSZpdHs7oHbXub2G5WC8Tx4NQhyd2d";
@@ -146,10 +146,10 @@ mod tests {
         ];
         for (text, expected) in rows {
             let addr: Multiaddr = text.parse().unwrap();
-            let found = Place::of(&addr);
-            assert_eq!(found.as_ref().map(Place::base), expected, "{text}");
+            let found = WebServer::of(&addr);
+            assert_eq!(found.as_ref().map(WebServer::base), expected, "{text}");
             let with_peer: Multiaddr = format!("{text}/p2p/{PEER}").parse().unwrap();
-            assert_eq!(Place::of(&with_peer), found, "{text}");
+            assert_eq!(WebServer::of(&with_peer), found, "{text}");
             assert_eq!(is_web(&addr), text.contains("/http"), "{text}");
         }
     }
@@ -161,11 +161,11 @@ mod tests {
             ("http://127.0.0.1:8080", "http://127.0.0.1:8080", "127.0.0.1"),
             ("http://[::1]:80/gateway/", "http://[::1]:80/gateway", "::1"),
         ] {
-            let place: Place = text.parse().unwrap();
-            assert_eq!((place.base(), place.host()), (base, host));
+            let server: WebServer = text.parse().unwrap();
+            assert_eq!((server.base(), server.host()), (base, host));
         }
         for text in ["", "auto", "ftp://x", "https://user:secret@x", "https://x/?y"] {
-            assert!(text.parse::<Place>().is_err(), "{text}");
+            assert!(text.parse::<WebServer>().is_err(), "{text}");
         }
     }
 }
