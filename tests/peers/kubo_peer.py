@@ -15,6 +15,8 @@ Requests, answered in order:
   {"op": "subscribe", "topic": T}         listens -> {"id": N}
   {"op": "next", "id": N}                 the next message, if there is one by now -> {"message": M}
   {"op": "publish", "topic": T, "text": X} -> {"ok": true}
+  {"op": "tunnel_in", "protocol": P, "target": A}               lets peers connect -> {"ok": true}
+  {"op": "tunnel_out", "protocol": P, "listen": A, "peer": ID}  -> {"ok": true}
 Anything that fails answers {"error": TEXT}. The end of standard input ends the peer.
 
 The core is Kubo 0.22, so it adds as CIDv0 with 256 KiB dag-pb leaves. It is told of no bootstrap
@@ -48,6 +50,8 @@ SIGNATURES = {  # name: (result, arguments)
     "PubSubSubscribe": (ctypes.c_longlong, [CHARS, CHARS]),
     "PubSubNextMessage": (CHARS, [ctypes.c_longlong]),
     "PubSubPublish": (ctypes.c_int, [CHARS, CHARS, CHARS, ctypes.c_int]),
+    "P2PListen": (ctypes.c_int, [CHARS, CHARS, CHARS]),
+    "P2PForward": (ctypes.c_int, [CHARS, CHARS, CHARS, CHARS]),
 }
 
 
@@ -71,6 +75,7 @@ def keep_to_loopback(config):
     config["Discovery"]["MDNS"]["Enabled"] = False
     config["Routing"] = {"Type": os.environ.get("KUBO_ROUTING", "none")}
     config["Pubsub"] = {"Enabled": True}
+    config["Experimental"]["Libp2pStreamMounting"] = True
     config["AutoNAT"] = {"ServiceMode": "disabled"}
     swarm = config.setdefault("Swarm", {})
     swarm["DisableNatPortMap"] = True
@@ -157,6 +162,18 @@ class Peer:
         message = self.kubo.PubSubNextMessage(request["id"])
         return {"message": json.loads(message) if message else None}
 
+    def tunnel_in(self, request):
+        names = [request[name].encode() for name in ("protocol", "target")]
+        if self.kubo.P2PListen(self.repo, *names) <= 0:
+            raise RuntimeError(f"could not listen for {request['protocol']}")
+        return {"ok": True}
+
+    def tunnel_out(self, request):
+        names = [request[name].encode() for name in ("protocol", "listen", "peer")]
+        if self.kubo.P2PForward(self.repo, *names) <= 0:
+            raise RuntimeError(f"could not forward {request['protocol']}")
+        return {"ok": True}
+
     def publish(self, request):
         data = request["text"].encode()
         if self.kubo.PubSubPublish(self.repo, request["topic"].encode(), data, len(data)) != 0:
@@ -187,6 +204,8 @@ def main():
             peer.subscribe,
             peer.next,
             peer.publish,
+            peer.tunnel_in,
+            peer.tunnel_out,
         )
     }
     print(json.dumps(peer.hello()), file=answers)

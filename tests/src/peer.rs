@@ -1,7 +1,7 @@
-//! Somebody else's node, driven by JSON lines: Kubo's core and Helia.
+//! Somebody else's node, driven by JSON lines: Kubo's core and Helia; and Helia's router.
 //!
-//! The programs are `tests/peers/kubo_peer.py` and `tests/peers/helia_peer.mjs`; their heads say
-//! which requests they answer.
+//! The programs are `tests/peers/kubo_peer.py`, `tests/peers/helia_peer.mjs` and
+//! `tests/peers/routing_server.mjs`; their heads say which requests they answer.
 
 use crate::{Outcome, Running, home::outcome, process::fail};
 use serde_json::{Value, json};
@@ -46,6 +46,19 @@ impl Peer {
         let mut command = node(home, "helia_peer.mjs");
         command.args(transports);
         Self::start(&mut command, folder)
+    }
+
+    /// Starts a router, Helia's, that says `peer` at `addr` has everything.
+    pub fn router(home: &Path, peer: &str, addr: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let mut command = node(home, "routing_server.mjs");
+        command.args([peer, addr]);
+        Self::start(&mut command, folder)
+    }
+
+    /// Where a router answers.
+    pub fn url(&self) -> &str {
+        self.addr(|addr| addr.starts_with("http://"))
     }
 
     fn start(command: &mut Command, folder: TempDir) -> Self {

@@ -440,7 +440,7 @@ fn urls_are_referred_to_by_parts() {
 
     let rows = [
         (Manners::Whole, "whole file instead of the part"),
-        (Manners::Endless, "the answer broke off"),
+        (Manners::Endless, "the answer is longer"),
         (Manners::Shifted, "another part"),
         (Manners::Short, "the answer broke off"),
         (Manners::Circle, "redirects more than 5 times"),

@@ -4,7 +4,7 @@
 
 use crate::{Outputs, address::Endpoint, args::Globals, client, input, report::Failure, show};
 use cairn_node::{AddEntries, Node, OpenOptions};
-use cairn_rpc::{Host, Needs, Request};
+use cairn_rpc::{Files, Host, Needs, Request};
 use cairn_runtime::{RealVfs, Tasks};
 use cairn_store::Repo;
 use futures::StreamExt as _;
@@ -70,7 +70,10 @@ pub(crate) async fn outputs(
 ) -> Result<(Outputs, Option<Node>), Failure> {
     if request.command().needs == Needs::Nothing && globals.api.is_none() {
         let host = Host { node: None, is_daemon: false };
-        return Ok((cairn_rpc::start(request.clone(), files, host)?.boxed(), None));
+        return Ok((
+            cairn_rpc::start(request.clone(), files.map(Files::from), host)?.boxed(),
+            None,
+        ));
     }
     if let Some((endpoint, stream)) = daemon(globals).await? {
         let call = client::Call { endpoint, auth: globals.api_auth.clone(), tasks: tasks.clone() };
@@ -79,7 +82,7 @@ pub(crate) async fn outputs(
     let path = repo_path(globals)?;
     let node = Node::open(OpenOptions { path, online: false, pubsub: false }).await?;
     let host = Host { node: Some(node.clone()), is_daemon: false };
-    Ok((cairn_rpc::start(request.clone(), files, host)?.boxed(), Some(node)))
+    Ok((cairn_rpc::start(request.clone(), files.map(Files::from), host)?.boxed(), Some(node)))
 }
 
 /// Finds and reaches the daemon: the one named, which must be there, or the repository's, which

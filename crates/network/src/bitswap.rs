@@ -27,18 +27,19 @@ pub mod limits;
 mod protocol;
 pub(crate) mod server;
 mod verify;
-mod wire;
+pub(crate) mod wire;
 
 pub(crate) use awaited::Awaited;
 pub(crate) use behaviour::Behaviour;
 
 use cairn_block::BlockStore;
+use tokio::sync::mpsc;
 
-/// Makes the swarm's half and a function that starts the engine's half.
+/// Makes the swarm's half, where events are told, and a function that starts the engine's half.
 pub(crate) fn new<S: BlockStore + Clone + 'static>(
     links: engine::Links,
-) -> (Behaviour, impl FnOnce(S)) {
+) -> (Behaviour, mpsc::Sender<engine::Event>, impl FnOnce(S)) {
     let (events, incoming) = engine::events();
-    let behaviour = Behaviour::new(events, links.budget.received());
-    (behaviour, move |store| engine::start(links, incoming, store))
+    let behaviour = Behaviour::new(events.clone(), links.budget.received());
+    (behaviour, events, move |store| engine::start(links, incoming, store))
 }

@@ -4,7 +4,7 @@
 
 use crate::{
     BandwidthLimits, DhtConfig, Filters, Keypair, Multiaddr, PubsubConfig, ReachabilityConfig,
-    StreamLimits, SwarmKey, TrimSettings,
+    RoutersConfig, StreamLimits, SwarmKey, TrimSettings, WebConfig,
 };
 use cairn_runtime::{Budget, Clock};
 use std::time::Duration;
@@ -63,6 +63,10 @@ pub struct NetworkConfig {
     pub idle_timeout: Duration,
     /// Which DHTs to take part in; none unless told.
     pub dht: DhtConfig,
+    /// Which routers to ask over HTTP; none unless told.
+    pub routers: RoutersConfig,
+    /// Which web servers to fetch blocks from.
+    pub web: WebConfig,
     /// How messages of topics are spread; `None` to take no part.
     pub pubsub: Option<PubsubConfig>,
     /// Addresses that are neither dialled nor answered.
@@ -95,6 +99,8 @@ impl NetworkConfig {
             serve: true,
             idle_timeout: Duration::from_hours(24),
             dht: DhtConfig::default(),
+            routers: RoutersConfig::default(),
+            web: WebConfig::default(),
             pubsub: None,
             filters: Filters::default(),
             swarm_key: None,

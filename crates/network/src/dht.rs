@@ -206,11 +206,7 @@ impl Dht {
         self.shared.name
     }
 
-    /// The protocol, if others are answered.
-    pub(crate) fn served_protocol(&self) -> Option<String> {
-        self.is_serving().then(|| self.shared.protocol.to_string())
-    }
-
+    /// Whether others are answered.
     pub(crate) fn is_serving(&self) -> bool {
         self.shared.is_serving.load(atomic::Ordering::Relaxed)
     }

@@ -47,6 +47,22 @@ pub enum NetworkError {
         /// What came instead.
         reason: String,
     },
+    /// Streams of a protocol cannot be taken.
+    #[error("cannot listen for protocol {name:?}: {reason}")]
+    Protocol {
+        /// Its name.
+        name: String,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// The peer opened no stream.
+    #[error("no stream of {wanted}: {reason}")]
+    Stream {
+        /// The protocol and the peer.
+        wanted: String,
+        /// What was in the way.
+        reason: String,
+    },
     /// The bytes are not a private key in libp2p's protobuf form.
     #[error("private key cannot be read: {reason}")]
     Key {

@@ -18,6 +18,8 @@ mod bitswap;
 mod config;
 mod dht;
 mod error;
+#[cfg(feature = "fuzz")]
+mod fuzz;
 mod identity;
 mod info;
 mod network;
@@ -35,15 +37,16 @@ mod streams;
 mod swarm;
 mod swarm_key;
 
-#[cfg(feature = "fuzz")]
-pub use bitswap::fuzz::TARGETS as FUZZ_TARGETS;
 pub use bitswap::limits;
+pub use cairn_web::Trust;
 pub use config::{ConnectionLimits, NetworkConfig};
 pub use dht::{DhtConfig, DhtMode, scope::Contact, sweep::Swept};
 pub use error::NetworkError;
+#[cfg(feature = "fuzz")]
+pub use fuzz::TARGETS as FUZZ_TARGETS;
 pub use identity::{Keypair, PeerId, PublicKey, decode_private_key, generate_ed25519};
 pub use info::{BitswapStat, Direction, LedgerInfo, PeerInfo};
-pub use libp2p::Multiaddr;
+pub use libp2p::{Multiaddr, multiaddr::Protocol};
 pub use network::{IDENTIFY_PATIENCE, Network};
 pub use ping::{PING_TIMEOUT, Pinger};
 pub use provide::{KEYS_MAX as PROVIDE_KEYS_MAX, PARTS as PROVIDE_PARTS, ProvideKeys};
@@ -56,7 +59,12 @@ pub use reachability::{
     RelayServiceConfig,
 };
 pub use resources::{PEER_LIMITS_MAX, ResourceReport, StreamLimit, StreamLimits, Usage};
-pub use routing::{DhtBucket, DhtPeer, DhtStat, QueryEvent, QueryEvents, Routing, RoutingError};
+pub use retrieval::{GATEWAYS_MAX, Place, WebConfig};
+pub use routing::{
+    DhtBucket, DhtPeer, DhtStat, Endpoint, QueryEvent, QueryEvents, ROUTERS_MAX, RoutersConfig,
+    Routing, RoutingError,
+};
 pub use session::{Arrival, Session};
-pub use swarm::{Bandwidth, BandwidthLimits, Filters, Range, TrimSettings};
+pub use streams::{IncomingStreams, PROTOCOL_LEN_MAX, PeerStream, TAKEN_MAX};
+pub use swarm::{Bandwidth, BandwidthLimits, Filters, Protection, Range, TrimSettings};
 pub use swarm_key::{SWARM_KEY_FILE_LEN_MAX, SwarmKey};

@@ -13,12 +13,14 @@ use crate::{
     bitswap::{self, engine},
     dht, ping,
     pubsub::Hub,
-    retrieval::{Retrieval, SEARCHES_MAX, Seeker},
-    streams,
-    swarm::{self, Meter, Reach, Reply},
+    retrieval::{Retrieval, SEARCHES_MAX, Seeker, ToEngine, WebSources},
+    streams::{self, IncomingStreams, Offered, PeerStream, StreamError},
+    swarm::{self, Meter, Protected, Protection, Reach, Reply},
 };
 use cairn_block::{BlockStore, Cid};
 use cairn_runtime::{Clock, Tasks};
+use cairn_web::{Client, Trust};
+use libp2p::StreamProtocol;
 use std::{
     sync::{
         Arc,
@@ -56,6 +58,8 @@ struct Shared {
     /// Protocols that the config has turned on.
     protocols: Vec<&'static str>,
     is_relaying: Arc<AtomicBool>,
+    offered: Offered,
+    protected: Protected,
     filters: Filters,
     meter: Meter,
     clock: Clock,
@@ -92,32 +96,37 @@ impl Network {
             serve: config.serve,
             budget: config.budget,
         };
-        let (behaviour, start_engine) = bitswap::new(links);
+        let (behaviour, events, start_engine) = bitswap::new(links);
         let (dhts, mut accepted) = dht::prepare(&config, &swarm_sender);
-        let (autonat, asked, probes) = autonat::prepare(&config, &swarm_sender);
-        accepted.extend(asked);
-        let behaviours = (behaviour, streams::Behaviour::new(accepted));
+        let (autonat, probes) = autonat::prepare(&config, &swarm_sender, &mut accepted);
+        let offered = Offered::new(accepted);
+        let behaviours = (behaviour, streams::Behaviour::new(offered.clone()));
         let (filters, clock) = (config.filters.clone(), config.clock.clone());
+        let sources = config.web.clone();
+        let (routers, web) = (config.routers.clone(), Client::new(tasks, Trust::System));
         let protocols = swarm::protocols(&config);
         let is_relaying = Arc::new(AtomicBool::new(false));
-        let meter = Meter::new(config.bandwidth, &clock);
-        let meter = meter.with_stream_limits(config.streams.clone());
-        let hub = Hub::new(public_key.to_peer_id(), swarm_sender.clone());
+        let meter = Meter::new(config.bandwidth, &clock).with_stream_limits(&config.streams);
+        let protected = Protected::default();
         let links = swarm::Links {
             dhts: dhts.dhts(),
             meter: meter.clone(),
-            hub,
+            hub: Hub::new(public_key.to_peer_id(), swarm_sender.clone()),
+            protected: protected.clone(),
             probes,
             is_relaying: Arc::clone(&is_relaying),
         };
         let swarm = Box::pin(swarm::open(config, behaviours, links, tasks)).await?;
         let listen_failures = swarm.listen_failures.clone();
         start_engine(store);
-        let routing = Routing::new(dhts.dhts());
+        let routing = Routing::new(dhts.dhts(), routers, &web, &clock);
         dhts.start(tasks);
         autonat.start(tasks);
         tasks.spawn("network swarm", swarm.run(swarm_commands));
+        let to_engine = ToEngine { events, commands: engine_sender.clone() };
+        let sources = WebSources::new(sources, filters.clone(), to_engine, (tasks, &clock));
         let retrieval = Retrieval {
+            sources,
             own: public_key.to_peer_id(),
             routing: routing.clone(),
             swarm: swarm_sender.clone(),
@@ -133,6 +142,8 @@ impl Network {
             routing,
             protocols,
             is_relaying,
+            offered,
+            protected,
             filters,
             meter,
             clock,
@@ -155,11 +166,16 @@ impl Network {
 
     /// What this node speaks, as it tells its peers.
     pub fn protocols(&self) -> Vec<String> {
-        let served = self.routing().dhts().iter().filter_map(dht::Dht::served_protocol);
+        let offered = self.shared.offered.names();
+        let offered = offered.iter().map(ToString::to_string);
         let is_relaying = self.shared.is_relaying.load(Ordering::Relaxed);
         let relay = is_relaying.then(|| swarm::HOP_PROTOCOL.to_owned());
-        let fixed = self.shared.protocols.iter().map(|&name| name.to_owned());
-        fixed.chain(served).chain(relay).collect()
+        self.own_protocols().map(str::to_owned).chain(offered).chain(relay).collect()
+    }
+
+    /// What cannot be taken by others, besides what the DHTs offer.
+    fn own_protocols(&self) -> impl Iterator<Item = &'static str> {
+        self.shared.protocols.iter().copied()
     }
 
     /// Who has what, and where peers are.
@@ -242,10 +258,10 @@ impl Network {
         self.ask(|reply| swarm::Command::Disconnect(peer, reply)).await?
     }
 
-    /// Keeps the connection with a peer when others are closed for being too many, or no longer.
-    pub async fn protect(&self, peer: PeerId, protected: bool) {
-        // A network that has been shut down has nothing to protect.
-        drop(self.tell(swarm::Command::Protect(peer, protected)).await);
+    /// Keeps the connections with a peer, when others are closed for being too many, for as long
+    /// as the answer lives.
+    pub fn protect(&self, peer: PeerId) -> Protection {
+        self.shared.protected.hold(peer)
     }
 
     /// The addresses that are neither dialled nor answered; changes count for new connections.
@@ -280,6 +296,50 @@ impl Network {
     /// How many connections and streams there are, and may be; `None` once shut down.
     pub async fn resources(&self) -> Option<ResourceReport> {
         self.ask(|reply| swarm::Outward::Resources(reply).into()).await.ok()
+    }
+
+    /// Takes the streams that peers open of a protocol, from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`NetworkError::Protocol`] if its name will not do, or is taken.
+    pub fn take_streams(&self, protocol: &str) -> Result<IncomingStreams, NetworkError> {
+        let is_own = |own| own == protocol;
+        if self.own_protocols().any(is_own) || is_own(swarm::HOP_PROTOCOL) {
+            let reason = "the node speaks it itself";
+            return Err(NetworkError::Protocol { name: protocol.to_owned(), reason });
+        }
+        IncomingStreams::begin(protocol, self.shared.offered.clone())
+    }
+
+    /// Opens a stream with a peer, which is connected to if need be: by the addresses given, those
+    /// that are known, or those that routing finds.
+    ///
+    /// Dropping the future gives up, and closes the stream if it is there.
+    ///
+    /// # Errors
+    ///
+    /// [`NetworkError::Dial`] and [`NetworkError::Stream`].
+    pub async fn open_stream(
+        &self,
+        (peer, addrs): (PeerId, Vec<Multiaddr>),
+        protocol: &str,
+    ) -> Result<PeerStream, NetworkError> {
+        let failed = |reason: &str| NetworkError::Stream {
+            wanted: format!("{protocol} with {peer}"),
+            reason: reason.to_owned(),
+        };
+        let name = StreamProtocol::try_from_owned(protocol.to_owned())
+            .map_err(|_| failed("its name does not begin with a slash"))?;
+        self.connect_peer(peer, addrs).await?;
+        let (reply, answer) = oneshot::channel();
+        self.tell(swarm::Command::OpenStream(peer, name, reply)).await?;
+        match answer.await {
+            Ok(Ok(stream)) => Ok(streams::readable(stream)),
+            Ok(Err(StreamError::Unsupported)) => Err(failed("the peer does not speak it")),
+            Ok(Err(StreamError::Failed(reason))) => Err(failed(&reason)),
+            Err(_) => Err(failed("the connection closed")),
+        }
     }
 
     /// Messages by topic.

@@ -9,6 +9,8 @@
 //! [`PROVIDERS_MAX`] providers for each search; a search ends when nobody waits any more.
 //! Not here: asking peers for blocks (`bitswap/`).
 
+mod web;
+
 use crate::{
     Contact, PeerId, Routing,
     bitswap::engine,
@@ -26,6 +28,8 @@ use std::{
 };
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tracing::debug;
+pub use web::{GATEWAYS_MAX, Place, WebConfig};
+pub(crate) use web::{ToEngine, WebSources};
 
 /// Sessions that search at once; more wait for their turn.
 pub(crate) const SEARCHES_MAX: usize = 16;
@@ -44,6 +48,7 @@ const PAUSE_MAX: Duration = Duration::from_mins(1);
 pub(crate) struct Retrieval {
     pub(crate) own: PeerId,
     pub(crate) routing: Routing,
+    pub(crate) sources: WebSources,
     pub(crate) swarm: mpsc::Sender<swarm::Command>,
     pub(crate) engine: mpsc::Sender<engine::Command>,
     pub(crate) turns: Semaphore,
@@ -65,7 +70,7 @@ impl Seeker {
 
     /// Whether there is anybody to ask.
     pub(crate) fn is_on(&self) -> bool {
-        self.retrieval.routing.is_on()
+        self.retrieval.routing.is_on() || !self.retrieval.sources.gateways().is_empty()
     }
 
     /// How long nothing must have come before the next search.
@@ -87,22 +92,37 @@ impl Seeker {
         let cid = if number.is_multiple_of(2) { self.root.get() } else { None };
         let cid = cid.unwrap_or(wanted).clone();
         let (retrieval, session) = (Arc::clone(&self.retrieval), self.session);
-        async move { retrieval.search(session, cid).await }.boxed()
+        let is_first = number == 0;
+        async move { retrieval.search(session, cid, is_first).await }.boxed()
     }
 }
 
 impl Retrieval {
-    async fn search(&self, session: u64, cid: Cid) {
+    async fn search(&self, session: u64, cid: Cid, is_first: bool) {
         let Ok(turn) = self.turns.acquire().await else { return };
         let mut found = self.routing.find_providers(&cid, None).fuse();
         let mut seen = HashSet::from([self.own]);
-        let mut dials = FuturesUnordered::new();
+        let mut dials: FuturesUnordered<BoxFuture<'_, ()>> = FuturesUnordered::new();
+        if !is_first {
+            // Nobody had it so far: those whom the operator has named for this are asked, too.
+            for place in self.sources.gateways() {
+                dials.push(self.sources.engage(session, place.clone()).boxed());
+            }
+        }
         loop {
             tokio::select! {
                 contact = found.next(), if seen.len() <= PROVIDERS_MAX && !found.is_done() => {
-                    let Some(contact) = contact else { continue };
-                    if seen.insert(contact.peer) {
-                        dials.push(self.connect(session, contact));
+                    let Some(mut contact) = contact else { continue };
+                    if !seen.insert(contact.peer) {
+                        continue;
+                    }
+                    let had_addrs = !contact.addrs.is_empty();
+                    for place in self.sources.take_places(&mut contact.addrs) {
+                        dials.push(self.sources.engage(session, place).boxed());
+                    }
+                    // Who is a web server only cannot be dialled.
+                    if !had_addrs || !contact.addrs.is_empty() {
+                        dials.push(self.connect(session, contact).boxed());
                     }
                 }
                 Some(()) = dials.next() => {}

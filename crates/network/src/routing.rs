@@ -1,12 +1,13 @@
 //! Who has what, and where peers are: every way of finding out as one handle.
 //!
-//! Today these are the two DHTs. All of them are asked at the same time; what one finds is used
-//! at once and the others go on, so the slowest costs nothing.
+//! These are the two DHTs, and routers over HTTP. All of them are asked at the same time; what one
+//! finds is used at once and the others go on, so the slowest costs nothing.
 //!
 //! Invariants: a search ends when its stream or future is dropped; with no source everything
 //! answers [`RoutingError::Off`].
-//! Not here: how one DHT searches (`dht.rs`), dialling those who were found (`retrieval.rs`).
+//! Not here: how one DHT searches (`dht.rs`), or a router is asked (`delegated.rs`), dialling those who were found (`retrieval.rs`).
 
+pub(crate) mod delegated;
 mod info;
 
 use crate::{
@@ -16,10 +17,13 @@ use crate::{
 use cairn_block::Cid;
 use cairn_names::{better_value, check_value};
 use cairn_runtime::Clock;
+use cairn_web::Client;
+use delegated::Router;
+pub use delegated::{Endpoint, ROUTERS_MAX, RoutersConfig};
 use futures::{
     FutureExt as _, Stream, StreamExt as _,
-    future::{BoxFuture, join_all, select_ok},
-    stream::select_all,
+    future::join_all,
+    stream::{FuturesUnordered, select_all},
 };
 pub use info::{DhtBucket, DhtPeer, DhtStat, QueryEvent, RoutingError};
 use std::{collections::HashSet, sync::Arc};
@@ -35,26 +39,46 @@ pub type QueryEvents = mpsc::Sender<QueryEvent>;
 #[derive(Debug, Clone)]
 pub struct Routing {
     dhts: Arc<[Dht]>,
+    routers: Arc<[Router]>,
+    publishers: Arc<[Router]>,
+    /// Providers that are nobody's answer.
+    ignored: Arc<HashSet<PeerId>>,
     clock: Clock,
 }
 
 impl Routing {
-    pub(crate) fn new(dhts: Vec<Dht>) -> Self {
-        Self { dhts: dhts.into(), clock: Clock::system() }
+    pub(crate) fn new(dhts: Vec<Dht>, config: RoutersConfig, web: &Client, clock: &Clock) -> Self {
+        let router = |endpoint| Router::new(endpoint, web.clone(), clock.clone());
+        let routers = |endpoints: Vec<Endpoint>| {
+            endpoints.into_iter().take(ROUTERS_MAX).map(router).collect()
+        };
+        Self {
+            dhts: dhts.into(),
+            routers: routers(config.routers),
+            publishers: routers(config.publishers),
+            ignored: Arc::new(config.ignored.into_iter().collect()),
+            clock: clock.clone(),
+        }
     }
 
     /// Whether there is any way to ask.
     pub fn is_on(&self) -> bool {
+        self.has_dht() || !self.routers.is_empty()
+    }
+
+    /// Whether there is a DHT: the one way to announce.
+    pub fn has_dht(&self) -> bool {
         !self.dhts.is_empty()
     }
 
     /// Whether there is anybody to ask right now.
-    pub fn has_peers(&self) -> bool {
-        self.dhts.iter().any(|dht| dht.size() > 0)
+    pub fn can_ask(&self) -> bool {
+        self.has_peers() || !self.routers.is_empty()
     }
 
-    pub(crate) fn dhts(&self) -> &[Dht] {
-        &self.dhts
+    /// Whether some DHT knows anybody.
+    pub fn has_peers(&self) -> bool {
+        self.dhts.iter().any(|dht| dht.size() > 0)
     }
 
     /// Searches for peers that have announced a block, each told once.
@@ -67,9 +91,12 @@ impl Routing {
     ) -> impl Stream<Item = Contact> + Send + Unpin + use<> {
         let key = cid.multihash().to_bytes();
         let searches = self.dhts.iter().map(|dht| dht.find_providers(key.clone(), events.cloned()));
+        let asked = self.routers.iter().map(|router| router.find_providers(cid));
+        let ignored = Arc::clone(&self.ignored);
         let mut seen = HashSet::new();
-        select_all(searches).filter(move |contact| {
-            let is_new = seen.len() < FOUND_MAX && seen.insert(contact.peer);
+        select_all(searches.chain(asked)).filter(move |contact| {
+            let is_wanted = seen.len() < FOUND_MAX && !ignored.contains(&contact.peer);
+            let is_new = is_wanted && seen.insert(contact.peer);
             std::future::ready(is_new)
         })
     }
@@ -84,11 +111,17 @@ impl Routing {
         peer: PeerId,
         events: Option<&QueryEvents>,
     ) -> Result<Contact, RoutingError> {
-        self.first(|dht| {
-            let events = events.cloned();
-            async move { dht.find_peer(peer, events).await }.boxed()
-        })
-        .await
+        let searches = self.dhts.iter().map(|dht| dht.find_peer(peer, events.cloned()).boxed());
+        let asked = self.routers.iter().map(|router| router.find_peer(peer).boxed());
+        let mut searches: FuturesUnordered<_> = searches.chain(asked).collect();
+        let mut failure = RoutingError::Off;
+        while let Some(answer) = searches.next().await {
+            match answer {
+                Ok(found) => return Ok(found),
+                Err(error) => failure = failure.or(error),
+            }
+        }
+        Err(failure)
     }
 
     /// Searches for the best value under a key such as `/ipns/…`, checked.
@@ -101,10 +134,11 @@ impl Routing {
         key: &[u8],
         events: Option<&QueryEvents>,
     ) -> Result<Vec<u8>, RoutingError> {
-        let answers = join_all(self.dhts.iter().map(|dht| dht.get_value(key, events.cloned())));
+        let searches = self.dhts.iter().map(|dht| dht.get_value(key, events.cloned()).boxed());
+        let asked = self.routers.iter().map(|router| self.ask_value(router, key).boxed());
         let mut best = None;
         let mut failure = RoutingError::Off;
-        for answer in answers.await {
+        for answer in join_all(searches.chain(asked)).await {
             match answer {
                 Ok(value) => {
                     let beats = |best: &Vec<u8>| better_value(key, &value, best).is_gt();
@@ -116,6 +150,13 @@ impl Routing {
             }
         }
         best.ok_or(failure)
+    }
+
+    /// Asks a router for a value, and believes nothing that is not signed.
+    async fn ask_value(&self, router: &Router, key: &[u8]) -> Result<Vec<u8>, RoutingError> {
+        let value = router.get_value(key).await?;
+        let checked = check_value(key, &value, self.clock.now());
+        checked.map(|()| value).map_err(|_| RoutingError::NotFound)
     }
 
     /// Checks a value and stores it with the peers nearest to its key; returns how many took it.
@@ -132,11 +173,14 @@ impl Routing {
     ) -> Result<usize, RoutingError> {
         check_value(key, value, self.clock.now())
             .map_err(|error| RoutingError::Value { reason: error.to_string() })?;
-        let puts = self.dhts.iter().map(|dht| dht.put_value(key, value, events.cloned()));
-        sum(join_all(puts).await)
+        let puts = self.dhts.iter().map(|dht| dht.put_value(key, value, events.cloned()).boxed());
+        let given = self.publishers.iter().map(|router| router.put_value(key, value).boxed());
+        sum(join_all(puts.chain(given)).await)
     }
 
     /// Announces that this node has a block; returns how many peers keep that.
+    ///
+    /// Routers are not told: their API has no way to announce.
     ///
     /// # Errors
     ///
@@ -181,6 +225,19 @@ impl Routing {
         }
     }
 
+    /// Searches for the peers nearest to a key or peer ID, given as bytes, the nearest first.
+    ///
+    /// Asks one DHT: the public one if it knows anybody, else the local network's.
+    ///
+    /// # Errors
+    ///
+    /// [`RoutingError::NoPeers`], or [`RoutingError::Off`] without a DHT.
+    pub async fn closest(&self, name: &[u8]) -> Result<Vec<Contact>, RoutingError> {
+        let known = self.dhts.iter().find(|dht| dht.size() > 0);
+        let dht = known.or(self.dhts.first()).ok_or(RoutingError::Off)?;
+        dht.nearest(Message::ask(Kind::FindNode, name), None).await
+    }
+
     /// Searches for the peers nearest to a key or peer ID, given as bytes.
     ///
     /// The steps are told on the way; the nearest come last, one by one.
@@ -204,18 +261,6 @@ impl Routing {
     /// The routing tables and what is kept for others.
     pub fn stat(&self) -> Vec<DhtStat> {
         self.dhts.iter().map(Dht::stat).collect()
-    }
-
-    /// The first success, or the most telling failure.
-    async fn first<T>(
-        &self,
-        ask: impl Fn(Dht) -> BoxFuture<'static, Result<T, RoutingError>>,
-    ) -> Result<T, RoutingError> {
-        if self.dhts.is_empty() {
-            return Err(RoutingError::Off);
-        }
-        let asked = self.dhts.iter().cloned().map(ask);
-        select_ok(asked).await.map(|(found, _)| found)
     }
 }
 

@@ -4,10 +4,11 @@
 //! elsewhere, so that nothing of that is in the swarm's poll.
 //!
 //! Invariants: a stream that nobody has room for is dropped, which resets it; a protocol is
-//! offered only while its flag is set.
+//! offered only while it is on and somebody takes its streams.
 //! Not here: the DHT (`dht.rs`), Bitswap, which has a handler of its own.
 
 mod handler;
+mod taken;
 
 use crate::{Multiaddr, PeerId};
 use handler::Handler;
@@ -23,11 +24,13 @@ use std::{
     collections::VecDeque,
     convert::Infallible,
     sync::{
-        Arc,
+        Arc, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Waker},
 };
+pub(crate) use taken::readable;
+pub use taken::{IncomingStreams, PROTOCOL_LEN_MAX, PeerStream, TAKEN_MAX};
 use tokio::sync::{mpsc, oneshot};
 
 /// Inbound streams that may wait to be taken, of one protocol.
@@ -79,10 +82,33 @@ impl Accepted {
     }
 }
 
+/// The protocols that are offered; every connection looks at them whenever it is polled.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Offered(Arc<RwLock<Vec<Accepted>>>);
+
+impl Offered {
+    pub(crate) fn new(accepted: Vec<Accepted>) -> Self {
+        Self(Arc::new(RwLock::new(accepted)))
+    }
+
+    /// The names of those that are on.
+    pub(crate) fn names(&self) -> Vec<StreamProtocol> {
+        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        all.iter().filter(|one| one.is_on()).map(|one| one.protocol.clone()).collect()
+    }
+
+    /// Where streams of a protocol go, if it is still on.
+    fn of(&self, protocol: &StreamProtocol) -> Option<mpsc::Sender<Inbound>> {
+        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let one = all.iter().find(|one| one.protocol == *protocol && one.is_on())?;
+        Some(one.streams.clone())
+    }
+}
+
 /// The protocols, for every connection.
 #[derive(Debug, Default)]
 pub(crate) struct Behaviour {
-    accepted: Arc<[Accepted]>,
+    offered: Offered,
     opening: VecDeque<(PeerId, NotifyHandler, Open)>,
     waker: Option<Waker>,
 }
@@ -95,8 +121,8 @@ pub(crate) struct Open {
 }
 
 impl Behaviour {
-    pub(crate) fn new(accepted: Vec<Accepted>) -> Self {
-        Self { accepted: accepted.into(), opening: VecDeque::new(), waker: None }
+    pub(crate) fn new(offered: Offered) -> Self {
+        Self { offered, opening: VecDeque::new(), waker: None }
     }
 
     /// Opens a stream on any connection that is there; without one the reply is dropped.
@@ -131,7 +157,7 @@ impl Behaviour {
     }
 
     fn handler(&self, peer: PeerId, addr: &Multiaddr) -> Handler {
-        Handler::new(peer, addr.clone(), Arc::clone(&self.accepted))
+        Handler::new(peer, addr.clone(), self.offered.clone())
     }
 }
 

@@ -9,6 +9,7 @@ mod build;
 mod identified;
 mod listen;
 mod outside;
+mod protect;
 mod reach;
 mod reachability;
 mod relay;
@@ -16,6 +17,8 @@ mod resources;
 mod transport;
 mod trim;
 
+pub(crate) use protect::Protected;
+pub use protect::Protection;
 pub(crate) use transport::Meter;
 pub use transport::{Bandwidth, BandwidthLimits, Filters, Range};
 pub use trim::TrimSettings;
@@ -90,8 +93,6 @@ pub(crate) enum Command {
     Release(PeerId),
     /// The peer broke Bitswap's rules too often.
     Punish(PeerId),
-    /// Keeps the connection with a peer when others are closed, or no longer.
-    Protect(PeerId, bool),
     Pubsub(PubsubCommand),
     Outward(Outward),
 }
@@ -101,6 +102,7 @@ pub(crate) struct Links {
     pub(crate) dhts: Vec<Dht>,
     pub(crate) meter: Meter,
     pub(crate) hub: Hub,
+    pub(crate) protected: Protected,
     /// Where questions about reachability go, if any are asked.
     pub(crate) probes: Option<mpsc::Sender<Probe>>,
     /// Set while this node relays for others.
@@ -125,7 +127,7 @@ pub(crate) struct SwarmTask {
     /// Peers that somebody has asked for by name, which are not released.
     kept: HashSet<PeerId>,
     /// Peers whose connections are not closed when there are too many.
-    protected: HashSet<PeerId>,
+    protected: Protected,
     meter: Meter,
     hub: Hub,
     outlook: Outlook,
@@ -142,7 +144,7 @@ pub(crate) struct SwarmTask {
 pub(crate) async fn open(
     config: NetworkConfig,
     behaviours: (bitswap::Behaviour, streams::Behaviour),
-    Links { dhts, meter, hub, probes, is_relaying }: Links,
+    Links { dhts, meter, hub, protected, probes, is_relaying }: Links,
     tasks: &Tasks,
 ) -> Result<SwarmTask, NetworkError> {
     let mut swarm = build::swarm(&config, behaviours, (tasks, &meter))?;
@@ -160,7 +162,7 @@ pub(crate) async fn open(
         dials: HashMap::new(),
         dhts,
         kept: HashSet::new(),
-        protected: HashSet::new(),
+        protected,
         meter,
         hub,
         outlook: Outlook::new(config.reachability, probes, is_relaying, config.clock.monotonic()),
@@ -236,8 +238,6 @@ impl SwarmTask {
             Command::Pubsub(command) => {
                 self.hub.on_command(self.swarm.behaviour_mut().pubsub.as_mut(), command);
             }
-            Command::Protect(peer, true) => drop(self.protected.insert(peer)),
-            Command::Protect(peer, false) => drop(self.protected.remove(&peer)),
             Command::Punish(peer) => {
                 debug!(%peer, "disconnected for breaking bitswap's rules");
                 if self.swarm.disconnect_peer_id(peer).is_err() {

@@ -113,7 +113,7 @@ async fn too_many_connections_are_closed_but_not_the_protected() {
         others.push(other);
     }
     let protected = others[0].network.peer_id();
-    node.network.protect(protected, true).await;
+    let _protection = node.network.protect(protected);
     let fifth = Node::tcp(|_| {}).await;
     fifth.connect(&node).await.unwrap();
     until(async || node.network.peers().await.len() == 2).await;

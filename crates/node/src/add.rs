@@ -1,6 +1,7 @@
 //! Adding files: from entries to a durable, pinned DAG.
 //!
-//! Three stages, each on a thread of its own, with short bounded queues between them:
+//! Three stages, each on a thread of its own, with short bounded queues between them (or, for a
+//! few kilobytes in memory, each called by the one before):
 //! ```text
 //! entries ─▶ reader: read, cut ─▶ hasher: name leaves in lanes ─▶ writer: build, append, tell
 //! ```
@@ -17,6 +18,7 @@ mod entry;
 mod hasher;
 mod plan;
 mod reader;
+mod source;
 mod tree;
 mod writer;
 
@@ -28,12 +30,9 @@ use crate::{Node, NodeError, outside::Outside};
 use buffers::BUFFERS_LEN_MAX;
 use cairn_runtime::{Budget, blocking};
 use futures::future::{join, pending};
-use hasher::Hashed;
 use plan::Plan;
-use std::sync::{
-    Arc,
-    mpsc::{Receiver, sync_channel},
-};
+use source::Batches;
+use std::sync::{Arc, mpsc::sync_channel};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use writer::Keeper;
@@ -85,7 +84,7 @@ impl Node {
         let outside = Some(Arc::clone(self.outside()));
         let node = self.clone();
         let summary = stages(entries, &plan, outside, move |plan, batches| {
-            writer::run(Keeper::Node(&node), &plan, &batches, events)
+            writer::run(Keeper::Node(&node), &plan, batches, events)
         })
         .await;
         drop(turn);
@@ -94,24 +93,31 @@ impl Node {
 }
 
 /// Runs the first two stages on threads of their own, and `writer` on a third; its answer counts.
+/// A small add has one thread for all of them.
 async fn stages<T: Send + 'static>(
     entries: AddEntries,
     plan: &Arc<Plan>,
     outside: Option<Arc<Outside>>,
-    writer: impl FnOnce(Arc<Plan>, Receiver<Result<Hashed, NodeError>>) -> T + Send + 'static,
+    writer: impl FnOnce(Arc<Plan>, Batches) -> T + Send + 'static,
 ) -> T {
     let stop = CancellationToken::new();
     let _stop_when_dropped = stop.clone().drop_guard();
+    if plan.options.is_small {
+        let plan = Arc::clone(plan);
+        return blocking(move || writer(plan, Batches::Small { entries, outside, stop })).await;
+    }
     let (batches, batches_read) = sync_channel(QUEUE_LEN);
     let (named, batches_named) = sync_channel(QUEUE_LEN);
     let reader_plan = Arc::clone(plan);
     let reader = blocking(move || {
-        reader::run(entries, (&reader_plan, outside.as_ref()), &batches, &stop);
+        reader::run(entries, (&reader_plan, outside.as_ref()), &stop, |batch| {
+            batches.send(batch).is_ok()
+        });
     });
     let hasher_plan = Arc::clone(plan);
     let hasher = blocking(move || hasher::run(&hasher_plan, &batches_read, &named));
     let plan = Arc::clone(plan);
-    let writer = blocking(move || writer(plan, batches_named));
+    let writer = blocking(move || writer(plan, Batches::Queue(batches_named)));
     // After an error the reader may still wait for its source; it is left alone and ends with its
     // next read.
     let others = async {

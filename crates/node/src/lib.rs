@@ -34,6 +34,7 @@ mod pins;
 mod provide;
 mod resources;
 mod scrub;
+mod tunnels;
 mod verify;
 mod web;
 
@@ -63,5 +64,9 @@ pub use pins::{
 };
 pub use provide::{ProvideRound, ProvideStat};
 pub use scrub::{ScrubSettings, ScrubStatus};
+pub use tunnels::{
+    CarriedStream, Place, STREAMS_MAX as TUNNEL_STREAMS_MAX, TUNNELS_MAX, Tunnel, TunnelError,
+    TunnelInfo, Tunnels,
+};
 pub use verify::{Healing, Removal, Repair, VerifyEvent, VerifyFinding};
 pub use web::web_entries;

@@ -16,6 +16,7 @@ use crate::{
     peering::Peerings,
     provide::{ProvideStat, Provider},
     scrub::Scrubber,
+    tunnels::Tunnels,
 };
 use cairn_block::Cid;
 use cairn_dag::{DagError, IpfsPath, Visit, WalkOptions};
@@ -55,6 +56,7 @@ struct Inner {
     identity: Identity,
     network: Option<Network>,
     peerings: Option<Peerings>,
+    tunnels: Option<Tunnels>,
     tasks: Tasks,
     clock: Clock,
     shutdown: CancellationToken,
@@ -112,6 +114,7 @@ impl Node {
         } else {
             (None, None)
         };
+        let tunnels = network.clone().map(|network| Tunnels::new(network, tasks.clone()));
         let shutdown = CancellationToken::new();
         let budget = config.read(Settings::memory)?;
         let add_turns = Semaphore::new(add_count_max(budget));
@@ -128,6 +131,7 @@ impl Node {
             identity,
             network,
             peerings,
+            tunnels,
             tasks,
             clock,
             shutdown,
@@ -224,6 +228,20 @@ impl Node {
     /// The peers that the node stays connected with, if it is online.
     pub fn peerings(&self) -> Option<&Peerings> {
         self.inner.peerings.as_ref()
+    }
+
+    /// Whether `Experimental.Libp2pStreamMounting` allows them to be made.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError::Config`].
+    pub fn tunnels_enabled(&self) -> Result<bool, NodeError> {
+        Ok(self.inner.config.read(Settings::stream_mounting)?)
+    }
+
+    /// The connections that are carried over streams with peers; `None` without a network.
+    pub fn tunnels(&self) -> Option<&Tunnels> {
+        self.inner.tunnels.as_ref()
     }
 
     /// Who this node is.

@@ -11,6 +11,7 @@ use crate::{NodeError, add::AddEntryError, config::Experimental, web};
 use bytes::Bytes;
 use cairn_runtime::Tasks;
 use cairn_store::{Location, Reference, RepoError, SourceError, Sources};
+use cairn_web::{Client, Trust};
 use std::{
     fs::{self, File, Metadata, OpenOptions},
     io,
@@ -36,6 +37,7 @@ pub(crate) struct Outside {
     repo: PathBuf,
     enabled: Experimental,
     tasks: Tasks,
+    web: Client,
     runtime: Handle,
     /// How many threads wait for servers.
     waiting: AtomicUsize,
@@ -69,7 +71,8 @@ impl Outside {
         let root = real(named.parent().unwrap_or(&named))?;
         let repo = real(&named)?;
         let (runtime, waiting) = (Handle::current(), AtomicUsize::new(0));
-        Ok(Self { root, repo, enabled, tasks, runtime, waiting })
+        let web = Client::new(&tasks, Trust::System);
+        Ok(Self { root, repo, enabled, tasks, web, runtime, waiting })
     }
 
     /// Refuses an add by reference, or a listing, where neither kind is enabled.
@@ -178,11 +181,11 @@ impl Outside {
         // The answer comes through a channel and not by waiting for a future, so that it does
         // not matter what kind of thread this is.
         let (sender, answer) = sync_channel(1);
-        let (url, child) = (Arc::clone(url), self.tasks.child());
+        let (url, web) = (Arc::clone(url), self.web.clone());
         let _within = self.runtime.enter();
         self.tasks.spawn("referred URL", async move {
             // Nobody waits any more if this fails.
-            drop(sender.send(web::part(&child, &url, part).await));
+            drop(sender.send(web::part(&web, &url, part).await));
         });
         match answer.recv() {
             Ok(answer) => answer.map_err(SourceError::Other),

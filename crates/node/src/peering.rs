@@ -71,11 +71,10 @@ impl Peerings {
     }
 
     /// Stays connected no longer, without closing the connection; answers whether it was there.
-    pub async fn remove(&self, peer: PeerId) -> bool {
+    pub fn remove(&self, peer: PeerId) -> bool {
         let removed = self.peers().remove(&peer);
         let Some(peering) = removed else { return false };
         peering.stop.cancel();
-        self.network.protect(peer, false).await;
         true
     }
 
@@ -88,7 +87,7 @@ impl Peerings {
 
 /// Dials until connected, waits, looks again; the wait doubles while the peer is away.
 async fn keep_connected(network: &Network, peer: PeerId, addrs: &[Multiaddr]) {
-    network.protect(peer, true).await;
+    let _protection = network.protect(peer);
     let (first, longest) = DELAY;
     let mut delay = first;
     loop {

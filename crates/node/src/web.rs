@@ -1,35 +1,24 @@
-//! Asks web servers for files and parts of files: what `add URL` reads, and what references to
-//! URLs point at.
+//! What of the web becomes content: what `add URL` reads, and what references to URLs point at.
 //!
-//! Servers are strangers: they may send anything, for ever, or nothing. Every wait has a limit,
-//! and of an answer to a part's request no more is read than was asked for.
+//! Of an answer to a part's request no more is read than was asked for.
 //!
-//! Spec: RFC 9110 (ranges in §14, redirections in §15.4).
-//! Invariants: only `http` and `https`, also after redirections, and never from the second to the
-//! first; nothing is sent but the request: no cookies, no credentials, no referrer.
-//! Not here: whether the bytes are the right ones (`cairn-store` hashes them).
+//! Spec: RFC 9110, §14 (ranges).
+//! Not here: connections and redirections (`cairn-web`), whether the bytes are the right ones
+//! (`cairn-store` hashes them).
 
-mod connect;
 #[cfg(feature = "fuzz")]
 pub(crate) mod fuzz;
 
 use crate::add::{AddEntries, AddEntry};
 use bytes::{Buf as _, Bytes};
 use cairn_runtime::Tasks;
-use http_body_util::{BodyExt as _, Empty, Limited};
+use cairn_web::{Answer, Ask, Client, Trust};
 use hyper::{
-    Request, Response, StatusCode, Uri,
-    body::Incoming,
-    header::{ACCEPT_ENCODING, CONTENT_RANGE, HOST, LOCATION, RANGE, USER_AGENT},
+    StatusCode, Uri,
+    header::{CONTENT_RANGE, HeaderValue, RANGE},
 };
 use std::{io, time::Duration};
-use tokio::{
-    sync::mpsc,
-    time::{error::Elapsed, timeout},
-};
-
-/// Longest wait for a connection, for the head of an answer, and for the next piece of a body.
-const PATIENCE: Duration = Duration::from_secs(30);
+use tokio::{sync::mpsc, time::timeout};
 
 /// Longest wait for a part of a file, which is at most a block.
 const PART_TIMEOUT: Duration = Duration::from_mins(2);
@@ -45,7 +34,7 @@ pub(crate) type Refusal = String;
 
 /// Reads `len` bytes from `offset` on of what is at `url`.
 pub(crate) async fn part(
-    tasks: &Tasks,
+    web: &Client,
     url: &str,
     (offset, len): (u64, usize),
 ) -> Result<Bytes, Refusal> {
@@ -54,7 +43,7 @@ pub(crate) async fn part(
     }
     let last = offset.checked_add(len as u64 - 1).ok_or("the offset is too large")?;
     let read = async {
-        let response = follow(tasks, url, Some(format!("bytes={offset}-{last}"))).await?;
+        let response = ask(web, url, Some(format!("bytes={offset}-{last}"))).await?;
         match response.status() {
             StatusCode::PARTIAL_CONTENT => {}
             StatusCode::OK => {
@@ -69,8 +58,7 @@ pub(crate) async fn part(
         if !range.is_some_and(|range| range.starts_with(&expected)) {
             return Err(format!("the server sends another part than {offset}-{last}"));
         }
-        let body = Limited::new(response.into_body(), len).collect().await;
-        let bytes = body.map_err(|error| format!("the answer broke off: {error}"))?.to_bytes();
+        let bytes = response.whole(len).await.map_err(|error| error.to_string())?;
         if bytes.len() == len { Ok(bytes) } else { Err("the server sends too little".to_owned()) }
     };
     timeout(PART_TIMEOUT, read).await.map_err(|_| "the server is too slow".to_owned())?
@@ -83,9 +71,9 @@ pub(crate) async fn part(
 /// Outside a tokio runtime.
 pub fn web_entries(url: &str, tasks: &Tasks) -> AddEntries {
     let (sender, pieces) = mpsc::channel(PIECES_MAX);
-    let (owned, child) = (url.to_owned(), tasks.child());
+    let (owned, web) = (url.to_owned(), Client::new(tasks, Trust::System));
     tasks.spawn("download", async move {
-        if let Err(refusal) = download(&child, &owned, &sender).await {
+        if let Err(refusal) = download(&web, &owned, &sender).await {
             let text = format!("could not get {owned}: {refusal}");
             // Without a reader nobody wants to know.
             drop(sender.send(Err(io::Error::other(text))).await);
@@ -104,29 +92,21 @@ fn name_of(url: &str) -> String {
 }
 
 async fn download(
-    tasks: &Tasks,
+    web: &Client,
     url: &str,
     pieces: &mpsc::Sender<io::Result<Option<Bytes>>>,
 ) -> Result<(), Refusal> {
-    let response = follow(tasks, url, None).await?;
+    let mut response = ask(web, url, None).await?;
     if response.status() != StatusCode::OK {
         return Err(format!("the server answered {}", response.status()));
     }
-    let mut body = response.into_body();
-    while let Some(frame) = timeout(PATIENCE, body.frame()).await.map_err(silent)? {
-        let frame = frame.map_err(|error| format!("the answer broke off: {error}"))?;
-        if let Ok(data) = frame.into_data()
-            && pieces.send(Ok(Some(data))).await.is_err()
-        {
+    while let Some(data) = response.piece().await.map_err(|error| error.to_string())? {
+        if pieces.send(Ok(Some(data))).await.is_err() {
             return Ok(());
         }
     }
     drop(pieces.send(Ok(None)).await);
     Ok(())
-}
-
-fn silent(_: Elapsed) -> Refusal {
-    "the server says nothing".to_owned()
 }
 
 /// A file that comes from a server, for a thread that blocks.
@@ -156,96 +136,20 @@ impl io::Read for WebRead {
     }
 }
 
-/// Sends a request, and again to wherever the answer points.
-async fn follow(
-    tasks: &Tasks,
-    url: &str,
-    range: Option<String>,
-) -> Result<Response<Incoming>, Refusal> {
-    let mut uri: Uri = url.parse().map_err(|error| format!("the URL is not valid: {error}"))?;
-    for _ in 0..=REDIRECT_COUNT_MAX {
-        let asking = ask(tasks, &uri, range.as_deref());
-        let response = timeout(PATIENCE, asking).await.map_err(silent)??;
-        if !is_redirection(response.status()) {
-            return Ok(response);
-        }
-        let location = response.headers().get(LOCATION).and_then(|text| text.to_str().ok());
-        let location = location.ok_or("the server redirects to nowhere")?;
-        let next = resolve(&uri, location).ok_or("the server redirects to what is no web page")?;
-        if uri.scheme_str() == Some("https") && next.scheme_str() != Some("https") {
-            return Err("the server redirects from https to http".to_owned());
-        }
-        uri = next;
-    }
-    Err(format!("the server redirects more than {REDIRECT_COUNT_MAX} times"))
-}
-
-fn is_redirection(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
-}
-
-/// Where a redirection leads.
-fn resolve(from: &Uri, location: &str) -> Option<Uri> {
-    let scheme = from.scheme_str()?;
-    let authority = from.authority()?;
-    let text = if location.contains("://") {
-        location.to_owned()
-    } else if location.starts_with("//") {
-        format!("{scheme}:{location}")
-    } else if location.starts_with('/') {
-        format!("{scheme}://{authority}{location}")
-    } else {
-        let (folder, _) = from.path().rsplit_once('/').unwrap_or_default();
-        format!("{scheme}://{authority}{folder}/{location}")
-    };
-    let text = text.split('#').next().unwrap_or_default();
-    let uri: Uri = text.parse().ok()?;
-    let is_web = matches!(uri.scheme_str(), Some("http" | "https"));
-    (is_web && uri.host().is_some()).then_some(uri)
-}
-
-/// Sends one request; returns when the head of the answer is there.
-async fn ask(tasks: &Tasks, uri: &Uri, range: Option<&str>) -> Result<Response<Incoming>, Refusal> {
-    let authority = uri.authority().ok_or("the URL names no server")?;
-    // A name and a password in the URL are not sent.
-    let host = authority.as_str().rsplit('@').next().unwrap_or_default();
-    let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    let mut request = Request::get(path)
-        .header(HOST, host)
-        .header(USER_AGENT, concat!("cairn/", env!("CARGO_PKG_VERSION")))
-        .header(ACCEPT_ENCODING, "identity");
+/// Sends a request; returns when the head of the answer is there.
+async fn ask(web: &Client, url: &str, range: Option<String>) -> Result<Answer, Refusal> {
+    let mut ask = Ask::get(url);
+    ask.redirect_count_max = REDIRECT_COUNT_MAX;
     if let Some(range) = range {
-        request = request.header(RANGE, range);
+        let range = HeaderValue::from_str(&range).map_err(|error| error.to_string())?;
+        ask.headers.insert(RANGE, range);
     }
-    let request = request.body(Empty::<Bytes>::new());
-    let request = request.map_err(|error| format!("the URL is not valid: {error}"))?;
-    let mut sender = connect::connect(tasks, uri).await?;
-    let response = sender.send_request(request).await;
-    response.map_err(|error| format!("the server does not answer: {error}"))
+    web.send(ask).await.map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{name_of, resolve};
-
-    #[test]
-    fn redirections_stay_on_the_web() {
-        let from = "http://h:1/a/b?c".parse().unwrap();
-        let rows = [
-            ("d", Some("http://h:1/a/d")),
-            ("/d?e", Some("http://h:1/d?e")),
-            ("//g/d", Some("http://g/d")),
-            ("https://g/d#part", Some("https://g/d")),
-            ("file:///etc/passwd", None),
-            ("ftp://g/d", None),
-            ("http://", None),
-            ("javascript:alert(1)", Some("http://h:1/a/javascript:alert(1)")),
-        ];
-        for (location, expected) in rows {
-            let found = resolve(&from, location).map(|uri| uri.to_string());
-            assert_eq!(found.as_deref(), expected, "{location}");
-        }
-    }
+    use super::name_of;
 
     #[test]
     fn a_file_is_named_by_the_end_of_its_path() {

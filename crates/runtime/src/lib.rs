@@ -14,6 +14,7 @@ mod budget;
 mod clock;
 mod duration;
 mod files;
+mod process;
 mod tasks;
 pub mod vfs;
 
@@ -22,5 +23,6 @@ pub use budget::Budget;
 pub use clock::Clock;
 pub use duration::{duration_of, nanoseconds_of};
 pub use files::{open_files_max, raise_open_files};
+pub use process::ProcessStat;
 pub use tasks::Tasks;
 pub use vfs::{Create, Map, MemoryVfs, RealVfs, Vfs, VfsExt, VfsFile};

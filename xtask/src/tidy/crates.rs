@@ -18,6 +18,7 @@ const ORDER: &[&[&str]] = &[
     &["cairn-unixfs"],
     &["cairn-names"],
     &["cairn-runtime"],
+    &["cairn-web"],
     &["cairn-store", "cairn-network"],
     &["cairn-node"],
     &["cairn-rpc", "cairn-gateway", "cairn-migrate", "cairn-car"],

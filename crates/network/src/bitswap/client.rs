@@ -6,11 +6,14 @@
 //! peer has a window in bytes that grows with what it delivers, so that fast peers are kept
 //! busy and slow ones are not drowned.
 //!
+//! A want that takes far longer than its peer usually takes is asked of a second one as well.
+//!
 //! Invariants: pure: `now` comes in, entries to send are collected from [`Client::take`]; one
 //! want exists per multihash however many fetches wait for it; a peer is never asked for more
 //! than `ASKED_MAX` things.
 //! Not here: hashing (`verify.rs`), sending (`engine.rs`).
 
+mod hedge;
 mod peer;
 mod schedule;
 
@@ -66,6 +69,8 @@ struct Want {
     cid: Cid,
     waiters: Vec<Waiter>,
     stage: Stage,
+    /// Who was asked besides, since the one asked takes long, and when.
+    hedge: Option<(PeerId, Instant)>,
     /// Who said HAVE.
     having: Vec<PeerId>,
     /// Who said `DONT_HAVE`, or let the time pass.
@@ -96,6 +101,8 @@ pub(crate) struct Client {
     block_len: usize,
     /// Set when something changed that may let queued wants go out.
     may_schedule: bool,
+    /// What second questions are paid from: a unit for each block that came.
+    credit: i64,
 }
 
 impl Client {
@@ -113,6 +120,7 @@ impl Client {
             cid: waiter.cid.clone(),
             waiters: vec![waiter],
             stage: Stage::Queued,
+            hedge: None,
             having: Vec::new(),
             lacking: Vec::new(),
         };
@@ -154,8 +162,32 @@ impl Client {
         }
     }
 
+    /// A web server may be asked, but only by the sessions that learn of it.
+    pub(crate) fn web_ready(&mut self, peer: PeerId, now: Instant) {
+        self.peers.entry(peer).or_insert_with(|| Peer::web(now));
+        self.ask_web(peer);
+    }
+
+    /// Wants that everybody was asked about, of sessions that know of a web server, go there.
+    fn ask_web(&mut self, peer: PeerId) {
+        self.may_schedule = true;
+        let knows = |session: &u64| {
+            self.sessions.get(session).is_some_and(|state| state.peers.contains(&peer))
+        };
+        let is_waiting = |want: &Want| {
+            want.stage.is_broadcast()
+                && !want.lacking.contains(&peer)
+                && want.waiters.iter().any(|waiter| knows(&waiter.session))
+        };
+        let waiting = self.wants.iter().filter(|(_, want)| is_waiting(want));
+        let waiting: Vec<Multihash> = waiting.map(|(hash, _)| hash.clone()).collect();
+        for hash in waiting {
+            self.requeue(&hash);
+        }
+    }
+
     fn tell_new_peer(&mut self, peer: PeerId, hash: &Multihash, has_presence: bool) {
-        let is_only_one = self.peers.len() == 1;
+        let is_only_one = self.strangers().count() == 1;
         let (Some(want), Some(state)) = (self.wants.get(hash), self.peers.get_mut(&peer)) else {
             return;
         };
@@ -182,12 +214,12 @@ impl Client {
         for (hash, want) in &mut self.wants {
             want.having.retain(|known| *known != peer);
             want.lacking.retain(|known| *known != peer);
-            if matches!(want.stage, Stage::Asked { peer: asked, .. } if asked == peer) {
+            if want.relies_on(peer) {
                 orphans.push(hash.clone());
             }
         }
         for hash in orphans {
-            self.requeue(&hash);
+            self.let_go(peer, &hash);
         }
     }
 
@@ -227,8 +259,18 @@ impl Client {
         }
         // The want stays in the peer's list: it answers HAVE or the block should it get it.
         state.demote(hash);
-        if matches!(want.stage, Stage::Asked { peer: asked, .. } if asked == peer) {
-            self.requeue(hash);
+        self.let_go(peer, hash);
+    }
+
+    /// A peer is relied on for a want no more: whoever was asked besides takes its place.
+    fn let_go(&mut self, peer: PeerId, hash: &Multihash) {
+        let Some(want) = self.wants.get_mut(hash).filter(|want| want.relies_on(peer)) else {
+            return;
+        };
+        match want.hedge.take() {
+            Some((besides, _)) if besides == peer => {}
+            Some((besides, at)) => want.stage = Stage::Asked { peer: besides, at },
+            None => self.requeue(hash),
         }
     }
 
@@ -246,6 +288,7 @@ impl Client {
             0 => len,
             average => (average * (SMOOTHING - 1) + len) / SMOOTHING,
         };
+        self.credit = hedge::earned(self.credit);
         let Some(want) = self.remove(hash) else { return Receipt::Duplicate };
         self.cancel_everywhere(&want, Some(peer));
         for waiter in &want.waiters {
@@ -310,6 +353,14 @@ impl Client {
     pub(crate) fn provider(&mut self, peer: PeerId, session: u64) {
         self.remember(peer, &[session]);
         self.may_schedule = true;
+        if self.peers.get(&peer).is_some_and(Peer::is_web) {
+            self.ask_web(peer);
+        }
+    }
+
+    /// The peers that any session may ask.
+    fn strangers(&self) -> impl Iterator<Item = (&PeerId, &Peer)> {
+        self.peers.iter().filter(|(_, state)| !state.is_web())
     }
 
     /// These sessions ask `peer` first from now on.
@@ -334,7 +385,7 @@ impl Client {
         let Some(mut want) = self.wants.remove(hash) else { return };
         self.leave_broadcast(&want);
         if want.stage != Stage::Queued {
-            want.stage = Stage::Queued;
+            (want.stage, want.hedge) = (Stage::Queued, None);
             self.queue.push_back(hash.clone());
         }
         self.wants.insert(hash.clone(), want);
@@ -363,6 +414,14 @@ impl Client {
         self.sessions.retain(|_, session| {
             session.live > 0 || now.saturating_duration_since(session.used) < SESSION_IDLE_MAX
         });
+    }
+}
+
+impl Want {
+    /// Whether a peer was asked for the block and is waited for.
+    fn relies_on(&self, peer: PeerId) -> bool {
+        let is_asked = matches!(self.stage, Stage::Asked { peer: asked, .. } if asked == peer);
+        is_asked || self.hedge.is_some_and(|(besides, _)| besides == peer)
     }
 }
 

@@ -50,7 +50,7 @@ const BATCH_MAX: usize = 64;
 const ANSWERS_MAX: usize = 8;
 
 /// How often time is looked at while something is wanted.
-const TICK: Duration = Duration::from_millis(500);
+const TICK: Duration = Duration::from_millis(100);
 
 /// Peers whose accounts are kept after they have gone.
 const ACCOUNTS_MAX: usize = 4096;
@@ -83,6 +83,13 @@ pub(crate) struct Link {
     pub(crate) connection: ConnectionId,
 }
 
+/// What one request to a web server came to.
+#[derive(Debug)]
+pub(crate) enum Gift {
+    Block(Block),
+    Presence(Cid, bool),
+}
+
 /// What handlers report.
 #[derive(Debug)]
 pub(crate) enum Event {
@@ -96,6 +103,11 @@ pub(crate) enum Event {
     Message { link: Link, message: Message, permit: Option<OwnedSemaphorePermit> },
     /// A message broke the rules; its stream is closed.
     Malformed(Link),
+    /// A web server may be asked, by the sessions that learn of it; messages for it go here.
+    Web(Link, mpsc::Sender<Outgoing>),
+    /// What a web server has given, checked, and what it has or has not; the permit is its share
+    /// of the requests that may be under way.
+    Fetched { link: Link, gift: Gift, permit: Option<OwnedSemaphorePermit> },
 }
 
 /// What work elsewhere reports.
@@ -302,14 +314,17 @@ impl<S: BlockStore + Clone + 'static> Engine<S> {
 
     fn on_event(&mut self, event: Event) {
         match event {
-            Event::Open(link, messages) => {
-                let closed = messages.clone();
-                self.connections.open(link, messages);
-                let closed = async move {
-                    closed.closed().await;
-                    Closed::Connection(link)
-                };
-                self.closing.push(closed.boxed());
+            Event::Open(link, messages) => self.on_open(link, messages),
+            Event::Web(link, messages) => {
+                self.on_open(link, messages);
+                if self.connections.set_ready(link, Version::V1_2) {
+                    self.client.web_ready(link.peer, self.clock.monotonic());
+                    self.account(link.peer);
+                }
+            }
+            Event::Fetched { link, gift, permit } => {
+                self.on_fetched(link, gift);
+                drop(permit);
             }
             Event::Ready(link, version) => {
                 if self.connections.set_ready(link, version) {
@@ -329,6 +344,16 @@ impl<S: BlockStore + Clone + 'static> Engine<S> {
                 }
             }
         }
+    }
+
+    fn on_open(&mut self, link: Link, messages: mpsc::Sender<Outgoing>) {
+        let closed = messages.clone();
+        self.connections.open(link, messages);
+        let closed = async move {
+            closed.closed().await;
+            Closed::Connection(link)
+        };
+        self.closing.push(closed.boxed());
     }
 
     fn on_connection_closed(&mut self, link: Link) {

@@ -12,11 +12,6 @@ use bytes::Bytes;
 use cairn_block::{Block, Cid, Version as CidVersion, codec};
 use cairn_hash::varint;
 
-/// Name, properties and seeds of each target.
-#[expect(clippy::type_complexity, reason = "the type is cairn-fuzz's, which nobody here may use")]
-pub const TARGETS: &[(&str, fn(&[u8]), fn() -> Vec<Vec<u8>>)] =
-    &[("bitswap_message", message, messages), ("bitswap_prefix", prefix, prefixes)];
-
 /// The message's bytes, without the length before them.
 fn written(message: &Outgoing, version: Version) -> Bytes {
     let bytes = message.encode(version).concat();
@@ -25,7 +20,7 @@ fn written(message: &Outgoing, version: Version) -> Bytes {
     Bytes::copy_from_slice(rest)
 }
 
-fn message(input: &[u8]) {
+pub(crate) fn message(input: &[u8]) {
     let Ok(message) = Message::decode(Bytes::copy_from_slice(input)) else { return };
     let Message { wants, full, blocks, presences } = message;
     assert!(wants.len() + blocks.len() + presences.len() <= MESSAGE_ITEMS_MAX);
@@ -48,7 +43,7 @@ fn message(input: &[u8]) {
     }
 }
 
-fn messages() -> Vec<Vec<u8>> {
+pub(crate) fn messages() -> Vec<Vec<u8>> {
     let blocks: Vec<Block> = [&b"one"[..], b"", b"two"]
         .iter()
         .map(|data| Block::sha2_256(codec::RAW, Bytes::from_static(data)))
@@ -73,13 +68,13 @@ fn messages() -> Vec<Vec<u8>> {
         .to_vec()
 }
 
-fn prefix(input: &[u8]) {
+pub(crate) fn prefix(input: &[u8]) {
     if let Some(prefix) = Prefix::decode(input) {
         assert_eq!(prefix.encode(), input, "a prefix has one form");
     }
 }
 
-fn prefixes() -> Vec<Vec<u8>> {
+pub(crate) fn prefixes() -> Vec<Vec<u8>> {
     let identity = Prefix { version: CidVersion::V1, codec: codec::RAW, hash_code: 0, hash_len: 3 };
     vec![Prefix::V0.encode(), identity.encode()]
 }

@@ -62,7 +62,8 @@ impl Scope {
         }
     }
 
-    fn admits_ip(self, ip: IpAddr) -> bool {
+    /// Whether an IP address belongs here.
+    pub(crate) fn admits_ip(self, ip: IpAddr) -> bool {
         match (self, Reach::of(ip)) {
             (Self::Wan, Reach::Public) | (Self::Lan { .. }, Reach::Private) => true,
             (Self::Lan { loopback }, Reach::Loopback) => loopback,

@@ -91,7 +91,7 @@ pub struct DhtPeer {
 #[non_exhaustive]
 pub enum RoutingError {
     /// Nobody may be asked.
-    #[error("routing is off: config key Routing.Type is \"none\"")]
+    #[error("routing is off, or has no such way: see config key Routing.Type")]
     Off,
     /// No peer is known that could be asked.
     #[error("no peers in the routing table: connect to some, or name them in Bootstrap")]

@@ -2,7 +2,7 @@
 //!
 //! Invariant: at most [`WAITING_MAX`] streams of one connection are waited for.
 
-use super::{Accepted, Inbound, Open, StreamError, StreamReply};
+use super::{Inbound, Offered, Open, StreamError, StreamReply};
 use crate::{Multiaddr, PeerId};
 use libp2p::{
     InboundUpgrade, Stream, StreamProtocol,
@@ -18,7 +18,6 @@ use std::{
     collections::VecDeque,
     convert::Infallible,
     future::{Ready, ready},
-    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
@@ -30,21 +29,21 @@ const WAITING_MAX: usize = 64;
 pub(crate) struct Handler {
     peer: PeerId,
     addr: Multiaddr,
-    accepted: Arc<[Accepted]>,
+    offered: Offered,
     waiting: VecDeque<Open>,
     waker: Option<Waker>,
 }
 
 impl Handler {
-    pub(super) fn new(peer: PeerId, addr: Multiaddr, accepted: Arc<[Accepted]>) -> Self {
-        Self { peer, addr, accepted, waiting: VecDeque::new(), waker: None }
+    pub(super) fn new(peer: PeerId, addr: Multiaddr, offered: Offered) -> Self {
+        Self { peer, addr, offered, waiting: VecDeque::new(), waker: None }
     }
 
-    fn on_inbound(&self, stream: Stream, index: usize) {
-        if let Some(accepted) = self.accepted.get(index).filter(|accepted| accepted.is_on()) {
+    fn on_inbound(&self, stream: Stream, protocol: &StreamProtocol) {
+        if let Some(taker) = self.offered.of(protocol) {
             let inbound = Inbound { peer: self.peer, addr: self.addr.clone(), stream };
             // No room: the stream is reset, and the peer may try again.
-            drop(accepted.streams.try_send(inbound));
+            drop(taker.try_send(inbound));
         }
     }
 }
@@ -58,9 +57,7 @@ impl ConnectionHandler for Handler {
     type OutboundOpenInfo = StreamReply;
 
     fn listen_protocol(&self) -> SubstreamProtocol<Upgrade> {
-        let numbered = self.accepted.iter().enumerate().filter(|(_, accepted)| accepted.is_on());
-        let offered = numbered.map(|(index, accepted)| (accepted.protocol.clone(), index));
-        SubstreamProtocol::new(Upgrade(offered.collect()), ())
+        SubstreamProtocol::new(Upgrade(self.offered.names()), ())
     }
 
     fn poll(
@@ -92,9 +89,9 @@ impl ConnectionHandler for Handler {
     ) {
         match event {
             ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound {
-                protocol: (stream, index),
+                protocol: (stream, protocol),
                 ..
-            }) => self.on_inbound(stream, index),
+            }) => self.on_inbound(stream, &protocol),
             // Whoever asked may have gone: then the stream closes.
             ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound {
                 protocol: stream,
@@ -112,27 +109,25 @@ impl ConnectionHandler for Handler {
     }
 }
 
-/// Offers protocols, and tells which one was chosen by its number.
+/// Offers protocols, and tells which one was chosen.
 #[derive(Debug, Clone)]
-pub(crate) struct Upgrade(Vec<(StreamProtocol, usize)>);
+pub(crate) struct Upgrade(Vec<StreamProtocol>);
 
 impl UpgradeInfo for Upgrade {
     type Info = StreamProtocol;
     type InfoIter = std::vec::IntoIter<StreamProtocol>;
 
     fn protocol_info(&self) -> Self::InfoIter {
-        let names: Vec<_> = self.0.iter().map(|(protocol, _)| protocol.clone()).collect();
-        names.into_iter()
+        self.0.clone().into_iter()
     }
 }
 
 impl InboundUpgrade<Stream> for Upgrade {
-    type Output = (Stream, usize);
+    type Output = (Stream, StreamProtocol);
     type Error = Infallible;
     type Future = Ready<Result<Self::Output, Infallible>>;
 
     fn upgrade_inbound(self, stream: Stream, chosen: StreamProtocol) -> Self::Future {
-        let row = self.0.iter().find(|(protocol, _)| *protocol == chosen);
-        ready(Ok((stream, row.map_or(usize::MAX, |(_, index)| *index))))
+        ready(Ok((stream, chosen)))
     }
 }

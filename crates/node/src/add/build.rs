@@ -44,7 +44,7 @@ pub async fn build<K: BlockSink + 'static>(
     let plan = Arc::new(Plan::new(options)?);
     let (events, mut told) = mpsc::channel::<AddEvent>(EVENTS_MAX);
     let work = stages(entries, &plan, None, move |plan, batches| {
-        let summary = writer::run(Keeper::Sink(&mut sink), &plan, &batches, events);
+        let summary = writer::run(Keeper::Sink(&mut sink), &plan, batches, events);
         summary.map(|summary| (summary, sink))
     });
     let forget = async { while told.recv().await.is_some() {} };

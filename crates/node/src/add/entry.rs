@@ -222,6 +222,9 @@ pub struct AddOptions {
     pub nocopy: bool,
     /// Where a block is kept by a reference that gives it, do not keep its bytes, too.
     pub fscache: bool,
+    /// The entries are few, short and in memory: one thread does everything, for waking others
+    /// would take longer. CIDs do not depend on it.
+    pub is_small: bool,
 }
 
 impl Default for AddOptions {
@@ -250,6 +253,7 @@ impl Default for AddOptions {
             progress: false,
             nocopy: false,
             fscache: false,
+            is_small: false,
         }
     }
 }

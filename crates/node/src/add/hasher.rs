@@ -35,7 +35,8 @@ pub(super) fn run(
     }
 }
 
-fn hash(plan: &Plan, batch: Batch) -> Result<Hashed, NodeError> {
+/// Names the leaves of one batch.
+pub(super) fn hash(plan: &Plan, batch: Batch) -> Result<Hashed, NodeError> {
     let leaf = |step: &Step| match step {
         Step::Leaf { leaf, .. } => Some(batch.buffer.slice(leaf.clone())),
         _ => None,

@@ -20,7 +20,7 @@ use cairn_unixfs::{Metadata, leaf_prefix, leaf_suffix};
 use std::{
     io::{self, Read},
     ops::Range,
-    sync::{Arc, mpsc::SyncSender},
+    sync::Arc,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -75,12 +75,13 @@ impl From<AddEntryError> for Stop {
     }
 }
 
-struct Reader<'a> {
+struct Reader<'a, N> {
     plan: &'a Plan,
     /// Who makes references; nothing can refer to files without it.
     outside: Option<&'a Arc<Outside>>,
     buffers: Buffers,
-    next_stage: &'a SyncSender<Result<Batch, NodeError>>,
+    /// Whether the next stage took it.
+    next_stage: N,
     stop: &'a CancellationToken,
     memory: Vec<u8>,
     /// Where the next slot begins.
@@ -88,12 +89,13 @@ struct Reader<'a> {
     steps: Vec<Step>,
 }
 
-/// Reads everything and passes it on, an error last. Blocking.
+/// Reads everything and passes it on to `next_stage`, which returns whether it took it; an error
+/// comes last. Blocking.
 pub(super) fn run(
     entries: AddEntries,
     (plan, outside): (&Plan, Option<&Arc<Outside>>),
-    next_stage: &SyncSender<Result<Batch, NodeError>>,
     stop: &CancellationToken,
+    next_stage: impl FnMut(Result<Batch, NodeError>) -> bool,
 ) {
     let (prefix_len, suffix_len) = plan.leaf_margins();
     let slot_len = prefix_len + plan.options.chunker.len_max() + suffix_len;
@@ -105,11 +107,11 @@ pub(super) fn run(
     }
     if let Err(Stop::Error(error)) = result {
         // A send fails only if the next stage has gone, which has an error of its own.
-        drop(next_stage.send(Err(error)));
+        (reader.next_stage)(Err(error));
     }
 }
 
-impl Reader<'_> {
+impl<N: FnMut(Result<Batch, NodeError>) -> bool> Reader<'_, N> {
     fn entry(&mut self, entry: AddEntry) -> Result<(), Stop> {
         check_path(&entry.path)?;
         if self.stop.is_cancelled() {
@@ -239,9 +241,8 @@ impl Reader<'_> {
             let full = std::mem::take(&mut self.memory);
             self.buffers.share(full)
         };
-        self.next_stage.send(Ok(Batch { buffer, steps })).map_err(|_| Stop::Gone)?;
         self.cursor = 0;
-        Ok(())
+        if (self.next_stage)(Ok(Batch { buffer, steps })) { Ok(()) } else { Err(Stop::Gone) }
     }
 }
 

@@ -11,6 +11,7 @@ use super::{
     hasher::Hashed,
     plan::Plan,
     reader::Step,
+    source::Batches,
     tree::{Done, Sink, Tree, added},
 };
 use crate::{Node, NodeError, outside::Referent};
@@ -18,7 +19,7 @@ use bytes::Bytes;
 use cairn_block::{Block, Cid, codec};
 use cairn_store::{Pin, PinKind, Reference};
 use cairn_unixfs::{Child, FileBuilder, Layout, Metadata, leaf_with_metadata, symlink};
-use std::{collections::HashMap, sync::mpsc::Receiver};
+use std::collections::HashMap;
 use tokio::sync::mpsc;
 
 /// New blocks of directories that are collected before they are written.
@@ -75,7 +76,7 @@ struct Writer<'a> {
 pub(super) fn run<'a>(
     keeper: Keeper<'a>,
     plan: &'a Plan,
-    batches: &Receiver<Result<Hashed, NodeError>>,
+    batches: Batches,
     events: mpsc::Sender<AddEvent>,
 ) -> Result<AddSummary, NodeError> {
     let _until_pinned = match &keeper {
@@ -86,9 +87,7 @@ pub(super) fn run<'a>(
     let output = Output { keeper, plan, events, blocks, references, held };
     let tree = Tree::new(plan.options.wrap);
     let mut writer = Writer { output, tree, open: None, summary: AddSummary::default() };
-    while let Ok(hashed) = batches.recv() {
-        writer.batch(hashed?)?;
-    }
+    batches.each(plan, |hashed| writer.batch(hashed))?;
     writer.finish()
 }
 

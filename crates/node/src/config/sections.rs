@@ -7,6 +7,7 @@
 //! Not here: the file itself (`config.rs`), first values of a new file (`initial.rs`).
 
 mod reachability;
+mod retrieval;
 mod routing;
 mod store;
 mod swarm;
@@ -397,6 +398,8 @@ impl Settings {
         self.resources()?;
         self.bitswap()?;
         self.routing()?;
+        self.routers()?;
+        self.http_retrieval(false)?;
         self.provide()?;
         self.agent_suffix()?;
         self.storage_max()?;

@@ -54,6 +54,8 @@ pub struct MfsWrite {
     pub flush: bool,
     /// Where missing blocks of the tree may come from.
     pub fetch: Fetch,
+    /// The data are short and in memory, so nobody needs to be waited for.
+    pub is_small: bool,
 }
 
 impl Node {
@@ -79,7 +81,8 @@ impl Node {
         let _stop_when_dropped = stop.clone().drop_guard();
         let data = data.take(write.count.unwrap_or(u64::MAX));
         let source = Source { data, buffer: BytesMut::new(), ended: false, stop };
-        let source = blocking(move || source.begin()).await?;
+        let source =
+            if write.is_small { source.begin()? } else { blocking(move || source.begin()).await? };
         let written = if source.ended {
             Written::Bytes(source.buffer.freeze())
         } else {

@@ -23,7 +23,7 @@ use std::{
     path::PathBuf,
     sync::Arc,
 };
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 /// The file that makes a node part of a private network.
 const SWARM_KEY_FILE: &str = "swarm.key";
@@ -39,12 +39,17 @@ pub(super) async fn network(
     (tasks, clock): (&Tasks, &Clock),
 ) -> Result<(Network, Peerings), NodeError> {
     let mut settings = config.read(|settings| Ok(network_config(identity, settings, pubsub)))??;
+    for key in config.read(|settings| Ok(settings.routers_left_to_others()))? {
+        info!(key, "\"auto\" stands for nobody here: name the routers that are to be asked");
+    }
     let folder = repo.path().to_owned();
     settings.clock = clock.clone();
     settings.swarm_key = swarm_key(folder.join(SWARM_KEY_FILE)).await?;
     if config.read(Settings::resources)?.enabled {
         override_resources(&mut settings, folder.join(OVERRIDES_FILE)).await?;
     }
+    let is_private = settings.swarm_key.is_some();
+    settings.web = config.read(|settings| settings.http_retrieval(is_private))?;
     settings.dht.folder = Some(folder.clone());
     let store = repo.store().clone();
     let network = Network::start(settings, store, tasks).await?;
@@ -114,7 +119,7 @@ pub(super) fn provider(
     (tasks, clock): (&Tasks, &Clock),
 ) -> Result<Option<Arc<Provider>>, NodeError> {
     let settings = config.read(Settings::provide)?;
-    let Some(network) = network.filter(|network| network.routing().is_on() && settings.enabled)
+    let Some(network) = network.filter(|network| network.routing().has_dht() && settings.enabled)
     else {
         return Ok(None);
     };
@@ -139,6 +144,7 @@ fn network_config(
     network.serve = bitswap.enabled && bitswap.server_enabled;
     network.budget = settings.memory()?;
     network.dht = settings.routing()?;
+    network.routers = settings.routers()?;
     let (is_enabled, pubsub) = settings.pubsub()?;
     network.pubsub = (is_enabled || pubsub_forced).then_some(pubsub);
     network.filters = Filters::new(settings.addr_filters()?);

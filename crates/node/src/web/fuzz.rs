@@ -1,6 +1,7 @@
 //! What must hold of redirections whatever a server answers, for `cairn-fuzz`.
 
-use super::{name_of, resolve};
+use super::name_of;
+use cairn_web::resolve;
 use hyper::Uri;
 
 /// A URL, and where it redirects to.

@@ -46,6 +46,7 @@ pub(crate) enum BodyError {
 pub(crate) struct Body {
     source: Source,
     permit: Option<OwnedSemaphorePermit>,
+    search: Option<OwnedSemaphorePermit>,
 }
 
 enum Source {
@@ -68,12 +69,12 @@ struct Streaming {
 impl Body {
     /// No bytes.
     pub(crate) fn empty() -> Self {
-        Self { source: Source::Empty, permit: None }
+        Self { source: Source::Empty, permit: None, search: None }
     }
 
     /// Bytes in memory.
     pub(crate) fn full(bytes: impl Into<Bytes>) -> Self {
-        Self { source: Source::Full(bytes.into()), permit: None }
+        Self { source: Source::Full(bytes.into()), permit: None, search: None }
     }
 
     /// Pieces of `len` bytes in all, or of a length that is not known.
@@ -89,12 +90,17 @@ impl Body {
             waiting: false,
             overdue: None,
         };
-        Self { source: Source::Stream(Box::new(streaming)), permit: None }
+        Self { source: Source::Stream(Box::new(streaming)), permit: None, search: None }
     }
 
     /// Keeps a place among the concurrent requests until the body has ended.
     pub(crate) fn hold(&mut self, permit: Option<OwnedSemaphorePermit>) {
         self.permit = permit;
+    }
+
+    /// Keeps a place among the searches of the routing API until the body has ended.
+    pub(crate) fn hold_search(&mut self, permit: OwnedSemaphorePermit) {
+        self.search = Some(permit);
     }
 
     /// Sets the longest wait for one piece and the time by which all must be sent.

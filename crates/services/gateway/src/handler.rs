@@ -8,6 +8,7 @@ use crate::{
     GatewayError,
     body::Body,
     content::{self, Ask},
+    delegated::{self, SEARCHES_MAX},
     page,
     refusal::Refusal,
     request::{Format, Query, Target, contains, wants_html},
@@ -40,6 +41,8 @@ pub(crate) struct Gateway {
     settings: Settings,
     /// One permit for each request that may be under way; `None` is no limit.
     places: Option<Arc<Semaphore>>,
+    /// One permit for each search of the routing API that may be under way.
+    searches: Arc<Semaphore>,
     /// What all answers together may have read ahead of their clients, in bytes.
     window_total: usize,
 }
@@ -52,7 +55,8 @@ impl Gateway {
             .requests_max
             .map(|max| Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS))));
         let window_total = node.budget().gateway();
-        Ok(Self { node, settings, places, window_total })
+        let searches = Arc::new(Semaphore::new(SEARCHES_MAX));
+        Ok(Self { node, settings, places, searches, window_total })
     }
 
     /// Answers one request. Cancel-safe: a dropped answer leaves nothing behind.
@@ -60,9 +64,11 @@ impl Gateway {
         self: Arc<Self>,
         request: Request<Incoming>,
     ) -> Result<Response<Body>, Infallible> {
-        let (head, _ignored_body) = request.into_parts();
+        let (head, body) = request.into_parts();
         let as_page = !self.settings.plain_errors && wants_html(&head.headers);
+        let is_routing = self.settings.routing && delegated::is_path(head.uri.path());
         let outcome = match self.place() {
+            Ok(permit) if is_routing => self.delegated(&head, body, permit).await,
             Ok(permit) => self.limited(&head, permit).await,
             Err(refusal) => Err(refusal),
         };
@@ -82,14 +88,21 @@ impl Gateway {
         let Some(places) = &self.places else {
             return Ok(None);
         };
-        let full = |_| {
-            Refusal::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                format!("too many requests at once, try again in {RETRY_AFTER} seconds"),
-            )
-            .with(RETRY_AFTER_NAME, HeaderValue::from_static(RETRY_AFTER))
-        };
-        Arc::clone(places).try_acquire_owned().map(Some).map_err(full)
+        Arc::clone(places).try_acquire_owned().map(Some).map_err(|_| full())
+    }
+
+    /// Answers a question about routing, which has limits of its own.
+    async fn delegated(
+        &self,
+        head: &Parts,
+        body: Incoming,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Result<Response<Body>, Refusal> {
+        let search = Arc::clone(&self.searches).try_acquire_owned().map_err(|_| full())?;
+        let mut response = delegated::answer(&self.node, head, body).await?;
+        response.body_mut().hold(permit);
+        response.body_mut().hold_search(search);
+        Ok(response)
     }
 
     /// Answers within the time limits.
@@ -225,6 +238,14 @@ impl Gateway {
 
 /// What a browser sends when a page wants to register a service worker.
 static SERVICE_WORKER: HeaderName = HeaderName::from_static("service-worker");
+
+fn full() -> Refusal {
+    Refusal::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        format!("too many requests at once, try again in {RETRY_AFTER} seconds"),
+    )
+    .with(RETRY_AFTER_NAME, HeaderValue::from_static(RETRY_AFTER))
+}
 
 fn overdue(head: &Parts, limit: Duration) -> Refusal {
     Refusal::new(

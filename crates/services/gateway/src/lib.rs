@@ -14,6 +14,7 @@
 mod body;
 mod content;
 mod date;
+mod delegated;
 mod directory;
 mod disposition;
 #[cfg(feature = "fuzz")]

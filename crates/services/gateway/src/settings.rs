@@ -65,6 +65,8 @@ const EXPOSE_HEADERS: [&str; 6] = [
 pub(crate) struct Settings {
     /// `NoFetch`: serve only what is in the local store.
     pub(crate) no_fetch: bool,
+    /// `ExposeRoutingAPI`: answer `/routing/v1/` by asking the node's routing.
+    pub(crate) routing: bool,
     /// `DisableHTMLErrors`: errors are plain text for browsers too.
     pub(crate) plain_errors: bool,
     /// `RetrievalTimeout`: longest wait for the first or the next piece; `None` is forever.
@@ -94,13 +96,14 @@ impl Settings {
             // Kubo writes both for "as if it were not there".
             (!value.is_null() && value != "default").then_some(value)
         };
-        let flag = |key: &'static str| match get(key) {
-            None => Ok(false),
+        let flag = |key: &'static str, default| match get(key) {
+            None => Ok(default),
             Some(value) => value.as_bool().ok_or_else(|| wrong(key, "must be true or false")),
         };
         Ok(Self {
-            no_fetch: flag("NoFetch")?,
-            plain_errors: flag("DisableHTMLErrors")?,
+            no_fetch: flag("NoFetch", false)?,
+            routing: flag("ExposeRoutingAPI", true)?,
+            plain_errors: flag("DisableHTMLErrors", false)?,
             retrieval_timeout: duration(get("RetrievalTimeout"), "RetrievalTimeout", 30)?,
             request_timeout: duration(get("MaxRequestDuration"), "MaxRequestDuration", 3600)?,
             requests_max: whole(get("MaxConcurrentRequests"), "MaxConcurrentRequests", 4096)?
@@ -223,7 +226,7 @@ mod tests {
             json!({"Gateway": {"NoFetch": null, "RetrievalTimeout": "default"}}),
         ] {
             let settings = Settings::from_config(&config).unwrap();
-            assert!(!settings.no_fetch);
+            assert!(!settings.no_fetch && settings.routing);
             assert_eq!(settings.retrieval_timeout, Some(Duration::from_secs(30)));
             assert_eq!(settings.request_timeout, Some(Duration::from_hours(1)));
             assert_eq!(settings.requests_max, Some(4096));
@@ -241,6 +244,7 @@ mod tests {
     fn values_are_taken_and_wrong_ones_named() {
         let settings = Settings::from_config(&json!({"Gateway": {
             "NoFetch": true,
+            "ExposeRoutingAPI": false,
             "RetrievalTimeout": "1m30s",
             "MaxRequestDuration": "0",
             "MaxConcurrentRequests": 0,
@@ -254,7 +258,7 @@ mod tests {
             },
         }}))
         .unwrap();
-        assert!(settings.no_fetch);
+        assert!(settings.no_fetch && !settings.routing);
         assert_eq!(settings.retrieval_timeout, Some(Duration::from_secs(90)));
         assert_eq!(settings.request_timeout, None);
         assert_eq!(settings.requests_max, None);
@@ -269,6 +273,7 @@ mod tests {
 
         for (key, value) in [
             ("NoFetch", json!("yes")),
+            ("ExposeRoutingAPI", json!(1)),
             ("RetrievalTimeout", json!(30)),
             ("RetrievalTimeout", json!("30 parsecs")),
             ("MaxConcurrentRequests", json!(-1)),

@@ -49,12 +49,39 @@ pub struct Call {
     pub(crate) blocks: OnceLock<Blocks>,
 }
 
-/// The files of a request, until they are taken; the lock only makes the call shareable.
-struct Files(Mutex<AddEntries>);
+/// The files of a request, until they are taken.
+pub struct Files {
+    /// The lock only makes the call shareable.
+    entries: Mutex<AddEntries>,
+    are_here: bool,
+}
+
+impl Files {
+    /// Files whose bytes are all in memory, and few: nobody needs to be waited for.
+    pub(crate) fn here(entries: AddEntries) -> Self {
+        Self { entries: Mutex::new(entries), are_here: true }
+    }
+
+    /// Whether nobody needs to be waited for.
+    pub(crate) fn are_here(&self) -> bool {
+        self.are_here
+    }
+
+    /// The files one after the other; reading them may block.
+    pub(crate) fn into_entries(self) -> AddEntries {
+        self.entries.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl From<AddEntries> for Files {
+    fn from(entries: AddEntries) -> Self {
+        Self { entries: Mutex::new(entries), are_here: false }
+    }
+}
 
 impl fmt::Debug for Files {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Files")
+        f.debug_struct("Files").field("are_here", &self.are_here).finish_non_exhaustive()
     }
 }
 
@@ -74,11 +101,10 @@ impl Call {
     /// # Errors
     ///
     /// [`crate::Fault::Request`] if none were sent.
-    pub fn take_files(&mut self) -> Result<AddEntries, RpcError> {
+    pub fn take_files(&mut self) -> Result<Files, RpcError> {
         let name = self.request.command().file_argument().map_or("file", |argument| argument.name);
         let missing = || RpcError::request(format!("file argument '{name}' is required"));
-        let files = self.files.take().ok_or_else(missing)?;
-        Ok(files.0.into_inner().unwrap_or_else(PoisonError::into_inner))
+        self.files.take().ok_or_else(missing)
     }
 }
 
@@ -270,7 +296,7 @@ impl Stream for Answer {
 ///
 /// [`crate::Fault::Request`] for a wrong count of arguments, a missing file or encoding, and
 /// whatever [`Needs`] is not met.
-pub fn start(request: Request, files: Option<AddEntries>, host: Host) -> Result<Answer, RpcError> {
+pub fn start(request: Request, files: Option<Files>, host: Host) -> Result<Answer, RpcError> {
     request.check_arguments()?;
     let command = request.command();
     let Some(run) = command.run else { return Err(RpcError::no_command()) };
@@ -286,7 +312,6 @@ pub fn start(request: Request, files: Option<AddEntries>, host: Host) -> Result<
     let timeout = request.timeout()?;
     let (sender, outputs) = mpsc::channel(OUTPUTS_MAX);
     let out = Emitter(sender);
-    let files = files.map(|files| Files(Mutex::new(files)));
     let work = run(Call { request, host, out, files, blocks: OnceLock::new() });
     let work = match timeout {
         None => work,

@@ -24,6 +24,7 @@ mod ls;
 mod multibase;
 mod object;
 mod own;
+mod p2p;
 pub(crate) mod pin;
 mod ping;
 mod provide;
@@ -160,6 +161,14 @@ pub const COMMANDS: &[&Command] = &[
     &routing::put::DHT,
     &routing::provide::DHT,
     &ping::COMMAND,
+    &p2p::COMMAND,
+    &p2p::listen::COMMAND,
+    &p2p::forward::COMMAND,
+    &p2p::close::COMMAND,
+    &p2p::ls::COMMAND,
+    &p2p::stream::COMMAND,
+    &p2p::stream::LS,
+    &p2p::stream::CLOSE,
     &pubsub::COMMAND,
     &pubsub::publish::COMMAND,
     &pubsub::sub::COMMAND,

@@ -6,6 +6,7 @@ mod body;
 #[cfg(feature = "fuzz")]
 pub(crate) mod fuzz;
 mod guard;
+mod metrics;
 mod multipart;
 mod query;
 mod reply;

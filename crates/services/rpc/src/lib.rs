@@ -18,7 +18,7 @@ mod paths;
 mod request;
 mod text;
 
-pub use answer::{Answer, Call, Emitter, Host, Output, StreamHead, answers_of, start};
+pub use answer::{Answer, Call, Emitter, Files, Host, Output, StreamHead, answers_of, start};
 pub use cairn_node::REPO_VERSION;
 pub use command::{Argument, ArgumentKind, Command, GLOBAL, Handler, Kind, Needs, Opt, Renderer};
 pub use commands::{

@@ -11,7 +11,7 @@ use cairn_block::Cid;
 use cairn_hash::Multihash;
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// Entries that wait to be sent; beyond this the whole wantlist is sent anew instead.
@@ -20,13 +20,25 @@ const OUTBOX_MAX: usize = 4 * ASKED_MAX;
 /// Blocks withdrawn from a peer and still recognised if they come.
 const WITHDRAWN_MAX: usize = ASKED_MAX;
 
+/// What a peer understands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Wants for blocks alone.
+    Old,
+    /// HAVE and `DONT_HAVE`, too.
+    Full,
+    /// The same, and it is a web server: asked only by those who have learned of it.
+    Web,
+}
+
 /// One peer, as the client sees it.
 #[derive(Debug)]
 pub(crate) struct Peer {
-    /// Whether it understands HAVE and `DONT_HAVE`.
-    pub(super) has_presence: bool,
-    /// Asked for the block, with the length reckoned.
-    blocks: HashMap<Multihash, (Cid, usize)>,
+    kind: Kind,
+    /// Asked for the block, with the length reckoned, and when.
+    blocks: HashMap<Multihash, (Cid, usize, Instant)>,
+    /// How long a block usually takes from the asking to its coming.
+    usual: Option<Duration>,
     /// Asked whether it has it, or asked for the block and no longer relied on.
     haves: HashMap<Multihash, Cid>,
     /// Cancelled lately: these may still be on their way.
@@ -47,8 +59,9 @@ pub(crate) struct Peer {
 impl Peer {
     pub(super) fn new(has_presence: bool, now: Instant) -> Self {
         Self {
-            has_presence,
+            kind: if has_presence { Kind::Full } else { Kind::Old },
             blocks: HashMap::new(),
+            usual: None,
             haves: HashMap::new(),
             withdrawn: HashSet::new(),
             withdrawn_order: VecDeque::new(),
@@ -60,6 +73,20 @@ impl Peer {
             outbox: Vec::new(),
             send_all: true,
         }
+    }
+
+    pub(super) fn web(now: Instant) -> Self {
+        Self { kind: Kind::Web, ..Self::new(true, now) }
+    }
+
+    /// Whether it understands HAVE and `DONT_HAVE`.
+    pub(super) fn has_presence(&self) -> bool {
+        self.kind != Kind::Old
+    }
+
+    /// Whether it is a web server, which is asked only by those who have learned of it.
+    pub(super) fn is_web(&self) -> bool {
+        self.kind == Kind::Web
     }
 
     /// Whether one more block may be asked for.
@@ -82,6 +109,11 @@ impl Peer {
         !self.blocks.is_empty()
     }
 
+    /// How long a block usually takes, as far as any has come.
+    pub(super) fn usual(&self) -> Option<Duration> {
+        self.usual
+    }
+
     pub(super) fn was_asked(&self, hash: &Multihash) -> bool {
         self.blocks.contains_key(hash) || self.haves.contains_key(hash)
     }
@@ -92,7 +124,7 @@ impl Peer {
         if self.blocks.is_empty() {
             self.progress_at = now;
         }
-        if self.blocks.insert(hash.clone(), (cid.clone(), len)).is_none() {
+        if self.blocks.insert(hash.clone(), (cid.clone(), len, now)).is_none() {
             self.outstanding_len += len;
         }
         self.push(cid, WantKind::Block, false);
@@ -101,7 +133,7 @@ impl Peer {
     /// Asks whether the peer has the block; false if it was asked or may not be asked more.
     pub(super) fn ask_have(&mut self, cid: &Cid) -> bool {
         let is_full = self.haves.len() >= ASKED_MAX - ASKED_BLOCKS_MAX;
-        if is_full || !self.has_presence || self.was_asked(cid.multihash()) {
+        if is_full || !self.has_presence() || self.was_asked(cid.multihash()) {
             return false;
         }
         self.haves.insert(cid.multihash().clone(), cid.clone());
@@ -111,7 +143,7 @@ impl Peer {
 
     /// The peer need not be waited for any more; its list keeps the want.
     pub(super) fn demote(&mut self, hash: &Multihash) {
-        if let Some((cid, len)) = self.blocks.remove(hash) {
+        if let Some((cid, len, _)) = self.blocks.remove(hash) {
             self.outstanding_len -= len;
             self.haves.insert(hash.clone(), cid);
         }
@@ -137,7 +169,14 @@ impl Peer {
 
     /// A block came; false if it was never asked for here.
     pub(super) fn delivered(&mut self, hash: &Multihash, len: usize) -> bool {
+        const SMOOTHING: u32 = 8;
         let asked = self.was_asked(hash) || self.withdrawn.contains(hash);
+        if let Some((_, _, at)) = self.blocks.get(hash) {
+            // The message that it came in was the peer's last sign of life.
+            let took = self.progress_at.saturating_duration_since(*at);
+            let smooth = |usual: Duration| (usual * (SMOOTHING - 1) + took) / SMOOTHING;
+            self.usual = Some(self.usual.map_or(took, smooth));
+        }
         if self.blocks.contains_key(hash) && self.window_was_full {
             self.window_len = (self.window_len + len).min(WINDOW_LEN_MAX);
             self.window_was_full = false;
@@ -171,14 +210,14 @@ impl Peer {
         if !full {
             return (outbox, false);
         }
-        let blocks = self.blocks.values().map(|(cid, _)| (cid, WantKind::Block));
+        let blocks = self.blocks.values().map(|(cid, _, _)| (cid, WantKind::Block));
         let haves = self.haves.values().map(|cid| (cid, WantKind::Have));
         let entries = blocks.chain(haves).map(|(cid, kind)| entry(cid, kind, false));
         (entries.collect(), true)
     }
 
     fn forget(&mut self, hash: &Multihash) {
-        if let Some((_, len)) = self.blocks.remove(hash) {
+        if let Some((_, len, _)) = self.blocks.remove(hash) {
             self.outstanding_len -= len;
         }
         self.haves.remove(hash);

@@ -70,17 +70,22 @@ impl Client {
                 silent.extend(state.stall(now).into_iter().map(|hash| (*peer, hash)));
             }
         }
+        let is_late = |at: Instant| now.saturating_duration_since(at) >= ANSWER_MAX;
         for (hash, want) in &self.wants {
             match want.stage {
-                Stage::Asked { peer, at } if now.saturating_duration_since(at) >= ANSWER_MAX => {
-                    silent.push((peer, hash.clone()));
-                }
+                Stage::Asked { peer, at } if is_late(at) => silent.push((peer, hash.clone())),
                 _ => {}
+            }
+            if let Some((peer, at)) = want.hedge
+                && is_late(at)
+            {
+                silent.push((peer, hash.clone()));
             }
         }
         for (peer, hash) in silent {
             self.pass_over(peer, &hash);
         }
+        self.hedge(now);
         self.rebroadcast(now);
         self.forget_idle_sessions(now);
         self.may_schedule = true;
@@ -99,7 +104,7 @@ impl Client {
                 want.lacking.push(peer);
             }
         }
-        self.requeue(hash);
+        self.let_go(peer, hash);
     }
 
     fn rebroadcast(&mut self, now: Instant) {
@@ -128,10 +133,7 @@ impl Client {
         if likely.is_empty() {
             return self.broadcast(hash, now);
         }
-        let len = match self.block_len {
-            0 => BLOCK_LEN_GUESS,
-            average => average.max(BLOCK_LEN_MIN),
-        };
+        let len = self.reckoned_len();
         let mut best: Option<(usize, PeerId)> = None;
         for peer in likely {
             if let Some(state) = self.peers.get_mut(&peer)
@@ -152,6 +154,14 @@ impl Client {
         Verdict::Done
     }
 
+    /// What the next block is reckoned to be, in bytes.
+    pub(super) fn reckoned_len(&self) -> usize {
+        match self.block_len {
+            0 => BLOCK_LEN_GUESS,
+            average => average.max(BLOCK_LEN_MIN),
+        }
+    }
+
     /// The peers worth asking for the block, of the best kind there is.
     fn likely(&self, hash: &Multihash) -> Vec<PeerId> {
         let Some(want) = self.wants.get(hash) else { return Vec::new() };
@@ -169,12 +179,12 @@ impl Client {
             return likely;
         }
         // Nobody is known: the only peer there is, or those that cannot be asked whether.
-        let only_one = self.peers.len() == 1;
-        let direct = self.peers.iter().filter(|(_, state)| only_one || !state.has_presence);
+        let only_one = self.strangers().count() == 1;
+        let direct = self.strangers().filter(|(_, state)| only_one || !state.has_presence());
         let direct: Vec<PeerId> = direct.map(|(peer, _)| *peer).filter(|p| is_open(p)).collect();
-        if self.peers.values().any(|state| state.has_presence) && !only_one {
-            let asked = self.peers.values().filter(|state| state.has_presence);
-            let all_asked = asked.clone().all(|state| state.was_asked(hash));
+        let mut asking = self.strangers().filter(|(_, state)| state.has_presence()).peekable();
+        if asking.peek().is_some() && !only_one {
+            let all_asked = asking.all(|(_, state)| state.was_asked(hash));
             return if all_asked { direct } else { Vec::new() };
         }
         direct
@@ -194,7 +204,8 @@ impl Client {
         session.broadcast += 1;
         want.stage = Stage::Broadcast { since: now };
         for (peer, state) in &mut self.peers {
-            if state.ask_have(&want.cid) {
+            let may_ask = !state.is_web() || session.peers.contains(peer);
+            if may_ask && state.ask_have(&want.cid) {
                 self.dirty.insert(*peer);
             }
         }

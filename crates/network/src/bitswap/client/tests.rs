@@ -288,3 +288,72 @@ fn old_peers_are_asked_for_blocks_only_one_after_the_other() {
     let told = [story.heard(first), story.heard(second)];
     assert_eq!(told.iter().map(|(blocks, _, _)| blocks.len()).sum::<usize>(), 1, "the other");
 }
+
+/// A story in which a first peer has sent five blocks at once, a second says that it has one of
+/// them, too, and the first is asked for a sixth.
+fn quick_pair() -> (Story, PeerId, PeerId) {
+    let mut story = Story::new();
+    let (first, second) = (story.peer(), story.peer());
+    story.want(1, 1, 0..5);
+    for seed in 0..5 {
+        story.has(first, seed, true);
+    }
+    story.has(second, 0, true);
+    for seed in 0..5 {
+        story.block(first, seed);
+    }
+    story.told.clear();
+    story.want(1, 1, 5..6);
+    assert_eq!(story.heard(first).0, [cid(5)]);
+    (story, first, second)
+}
+
+#[test]
+fn a_block_that_takes_far_longer_than_usual_is_asked_of_a_second_peer() {
+    let (mut story, first, second) = quick_pair();
+    story.wait(Duration::from_millis(200));
+    assert_eq!(story.heard(second), (vec![], vec![], vec![]), "not yet");
+    story.wait(Duration::from_millis(200));
+    assert_eq!(story.heard(second).0, [cid(5)]);
+    story.wait(Duration::from_millis(400));
+    assert_eq!(story.heard(second), (vec![], vec![], vec![]), "once");
+    assert!(matches!(story.block(second, 5), Receipt::Wanted(_)));
+    assert_eq!(story.heard(first).2, [cid(5)], "the other is told that it is over");
+    assert_eq!(story.block(first, 5), Receipt::Duplicate);
+}
+
+#[test]
+fn the_second_peer_takes_the_place_of_the_first_and_the_other_way_round() {
+    let (mut story, first, second) = quick_pair();
+    story.wait(Duration::from_millis(400));
+    assert_eq!(story.heard(second).0, [cid(5)]);
+    story.has(first, 5, false);
+    assert_eq!(story.heard(second).0, [], "it is asked already");
+    story.client.peer_gone(second);
+    story.turn();
+    assert_eq!(story.client.wantlist(), [cid(5)], "nobody is left, and it is still wanted");
+
+    let (mut story, first, second) = quick_pair();
+    story.wait(Duration::from_millis(400));
+    story.has(second, 5, false);
+    story.told.clear();
+    story.wait(Duration::from_millis(400));
+    assert_eq!(story.heard(first), (vec![], vec![], vec![]), "the first is waited for");
+    assert!(matches!(story.block(first, 5), Receipt::Wanted(_)));
+}
+
+#[test]
+fn second_questions_are_few() {
+    let (mut story, first, second) = quick_pair();
+    story.block(first, 5);
+    story.told.clear();
+    let mut asked = 0;
+    for seed in 6..106 {
+        story.want(1, 1, seed..seed + 1);
+        story.wait(Duration::from_secs(4));
+        asked += story.heard(first).0.len() + story.heard(second).0.len();
+        story.block(first, seed);
+        story.block(second, seed);
+    }
+    assert!((104..=112).contains(&asked), "{asked} questions for 100 slow blocks");
+}

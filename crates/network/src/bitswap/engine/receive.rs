@@ -4,7 +4,7 @@
 //! Invariants: blocks of a peer that was asked for nothing are dropped unhashed; what is being
 //! hashed is bounded by the handlers' common budget.
 
-use super::{Done, Engine, Link};
+use super::{Done, Engine, Gift, Link};
 use crate::{
     PeerId,
     bitswap::{
@@ -68,6 +68,27 @@ impl<S: BlockStore + Clone + 'static> Engine<S> {
         }
         if !blocks.is_empty() {
             self.on_blocks(peer, blocks, permit);
+        }
+    }
+
+    /// Takes what a web server has given; it was checked where it came in.
+    pub(super) fn on_fetched(&mut self, link: Link, gift: Gift) {
+        let peer = link.peer;
+        if !self.connections.has(&peer) {
+            return;
+        }
+        self.client.progress(peer, self.clock.monotonic());
+        match gift {
+            Gift::Presence(cid, has) => self.client.presence(peer, &cid, has),
+            Gift::Block(block) => {
+                let len = block.data().len() as u64;
+                self.stat.blocks_received += 1;
+                self.stat.data_received += len;
+                let account = self.account(peer);
+                account.received += len;
+                account.exchanged += 1;
+                self.on_block(peer, &block);
+            }
         }
     }
 

@@ -1,11 +1,19 @@
-//! How content and peers are found, and what is announced: `Routing` and `Provide`.
+//! How content and peers are found, and what is announced: `Routing`, `Provide`, and
+//! `Ipns.DelegatedPublishers`.
 //!
 //! Not here: the DHT itself (`cairn-network`), announcing (`provide.rs`).
 
-use super::{ConfigError, Settings, wrong};
-use cairn_network::{DhtConfig, DhtMode};
+use super::{ConfigError, Settings, tree, wrong};
+use cairn_names::Name;
+use cairn_network::{DhtConfig, DhtMode, Endpoint, ROUTERS_MAX, RoutersConfig};
 use serde_json::Value;
 use std::{fmt, time::Duration};
+
+/// Who is asked over HTTP.
+const ROUTERS: &str = "Routing.DelegatedRouters";
+
+/// Who is given IPNS records over HTTP.
+const PUBLISHERS: &str = "Ipns.DelegatedPublishers";
 
 /// How often everything is announced anew, in seconds: 22 hours.
 const INTERVAL_SECS: u64 = 22 * 3600;
@@ -79,14 +87,67 @@ impl Settings {
             "auto" | "dht" => (Some(DhtMode::Auto), Some(DhtMode::Server)),
             "autoclient" | "dhtclient" => (Some(DhtMode::Client), Some(DhtMode::Client)),
             "dhtserver" => (Some(DhtMode::Server), Some(DhtMode::Server)),
-            "none" => (None, None),
+            "none" | "delegated" => (None, None),
             _ => {
-                let expected = "auto, autoclient, dht, dhtclient, dhtserver or none";
+                let expected = "auto, autoclient, dht, dhtclient, dhtserver, delegated or none";
                 return Err(wrong(key, expected, &Value::String(kind)));
             }
         };
         let lan_loopback = self.flag("Routing.LoopbackAddressesOnLanDHT", false)?;
         Ok(DhtConfig { wan, lan, lan_loopback, folder: None })
+    }
+
+    /// `Routing.DelegatedRouters`, `Routing.IgnoreProviders` and `Ipns.DelegatedPublishers`, as far
+    /// as `Routing.Type` heeds them.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Value`], also where `delegated` has nobody to ask.
+    pub fn routers(&self) -> Result<RoutersConfig, ConfigError> {
+        let kind = self.text("Routing.Type", "auto")?;
+        let ignored = self.strings_or("Routing.IgnoreProviders", &[])?;
+        let ignored = ignored.iter().map(|id| {
+            let name: Result<Name, _> = id.parse();
+            name.map(|name| name.peer_id()).map_err(|_| {
+                wrong("Routing.IgnoreProviders", "peer IDs", &Value::String(id.clone()))
+            })
+        });
+        let mut config = RoutersConfig {
+            ignored: ignored.collect::<Result<_, _>>()?,
+            ..RoutersConfig::default()
+        };
+        if matches!(kind.as_str(), "auto" | "autoclient" | "delegated") {
+            config.routers = self.endpoints(ROUTERS)?;
+            config.publishers = self.endpoints(PUBLISHERS)?;
+        }
+        if kind == "delegated" && config.routers.is_empty() && config.publishers.is_empty() {
+            let expected = "the URL of a router, since Routing.Type is \"delegated\"";
+            return Err(wrong(ROUTERS, expected, &Value::Array(Vec::new())));
+        }
+        Ok(config)
+    }
+
+    /// The keys that hold the placeholder `"auto"`, for which this node contacts nobody.
+    pub(crate) fn routers_left_to_others(&self) -> Vec<&'static str> {
+        let is_auto = |key: &&str| match tree::find(&self.0, key) {
+            Some(Value::Array(list)) => list.iter().any(|entry| entry == "auto"),
+            Some(value) => value == "auto",
+            None => false,
+        };
+        [ROUTERS, PUBLISHERS].into_iter().filter(is_auto).collect()
+    }
+
+    fn endpoints(&self, key: &str) -> Result<Vec<Endpoint>, ConfigError> {
+        let urls = self.strings_or(key, &[])?;
+        if urls.len() > ROUTERS_MAX {
+            return Err(wrong(key, "at most 16 routers", &Value::from(urls)));
+        }
+        let endpoint = |url: &String| {
+            let refused =
+                |_| wrong(key, "URLs such as https://router.example", &Value::from(url.as_str()));
+            url.parse().map_err(refused)
+        };
+        urls.iter().map(endpoint).collect()
     }
 
     /// Section `Provide`.
@@ -134,7 +195,7 @@ mod tests {
             (json!({"Type": "dhtclient"}), Some((Some(DhtMode::Client), Some(DhtMode::Client)))),
             (json!({"Type": "dhtserver"}), Some((Some(DhtMode::Server), Some(DhtMode::Server)))),
             (json!({"Type": "none"}), Some((None, None))),
-            (json!({"Type": "delegated"}), None),
+            (json!({"Type": "delegated"}), Some((None, None))),
             (json!({"Type": "custom"}), None),
             (json!({"Type": 7}), None),
         ];
@@ -146,6 +207,45 @@ mod tests {
                 (got, _) => panic!("{section}: {got:?}"),
             }
         }
+    }
+
+    #[test]
+    fn routers_are_urls_that_the_operator_names() {
+        let read = |routing| Settings::of(&json!({"Routing": routing})).routers();
+        let named = json!({"DelegatedRouters": ["auto", "https://r.example/routing/v1"]});
+        let config = read(named).unwrap();
+        assert_eq!(config.routers.len(), 1, "\"auto\" is nobody");
+        assert_eq!(config.routers[0].base(), "https://r.example");
+        let routers = json!(["http://127.0.0.1:1"]);
+        for (kind, count) in [
+            ("auto", 1),
+            ("autoclient", 1),
+            ("delegated", 1),
+            ("dht", 0),
+            ("dhtserver", 0),
+            ("none", 0),
+        ] {
+            let config = read(json!({"Type": kind, "DelegatedRouters": routers})).unwrap();
+            assert_eq!(config.routers.len(), count, "{kind}");
+        }
+        for (section, key) in [
+            (json!({"Type": "delegated"}), "Routing.DelegatedRouters"),
+            (
+                json!({"Type": "delegated", "DelegatedRouters": ["auto"]}),
+                "Routing.DelegatedRouters",
+            ),
+            (json!({"DelegatedRouters": ["ftp://x"]}), "Routing.DelegatedRouters"),
+            (json!({"DelegatedRouters": vec!["https://x"; 17]}), "Routing.DelegatedRouters"),
+            (json!({"DelegatedRouters": 7}), "Routing.DelegatedRouters"),
+            (json!({"IgnoreProviders": ["me"]}), "Routing.IgnoreProviders"),
+        ] {
+            let error = read(section.clone()).unwrap_err().to_string();
+            assert!(error.contains(key), "{section}: {error}");
+        }
+        let tree = json!({"Ipns": {"DelegatedPublishers": ["https://p.example", "auto"]}});
+        let settings = Settings::of(&tree);
+        assert_eq!(settings.routers().unwrap().publishers.len(), 1);
+        assert_eq!(settings.routers_left_to_others(), ["Ipns.DelegatedPublishers"]);
     }
 
     #[test]

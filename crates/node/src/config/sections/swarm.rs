@@ -51,6 +51,15 @@ pub struct PeeringPeer {
 }
 
 impl Settings {
+    /// `Experimental.Libp2pStreamMounting`: whether connections may be carried over streams.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Value`].
+    pub fn stream_mounting(&self) -> Result<bool, ConfigError> {
+        self.flag("Experimental.Libp2pStreamMounting", false)
+    }
+
     /// `Peering.Peers`.
     ///
     /// # Errors

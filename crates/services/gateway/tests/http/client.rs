@@ -1,7 +1,7 @@
 //! A client that sends what it is told and shows exactly what comes back.
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Empty};
+use http_body_util::{BodyExt as _, Full};
 use hyper::{HeaderMap, Method, Request, StatusCode, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use std::net::SocketAddr;
@@ -45,13 +45,23 @@ pub(crate) async fn request(
     target: &str,
     headers: &[(&str, &str)],
 ) -> Answer {
+    send(address, (method, target), headers, Bytes::new()).await
+}
+
+/// Sends one request with a body, which may be empty.
+pub(crate) async fn send(
+    address: SocketAddr,
+    (method, target): (Method, &str),
+    headers: &[(&str, &str)],
+    body: Bytes,
+) -> Answer {
     let stream = TcpStream::connect(address).await.expect("connect");
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.expect("handshake");
     let mut request = Request::builder().method(method).uri(target).header("Host", "localhost");
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let request = request.body(Empty::<Bytes>::new()).expect("a valid request");
+    let request = request.body(Full::new(body)).expect("a valid request");
     let exchange = async move {
         let response = sender.send_request(request).await.expect("an answer");
         let (head, body) = response.into_parts();

@@ -5,6 +5,7 @@
 
 mod archives;
 mod client;
+mod delegated;
 mod directories;
 mod errors;
 mod files;

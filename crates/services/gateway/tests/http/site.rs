@@ -153,6 +153,7 @@ async fn open_node(path: &Path, gateway: Value, online: bool) -> Node {
         ("Bootstrap", json!([])),
         ("Discovery.MDNS.Enabled", json!(false)),
         ("Addresses.Swarm", json!(["/ip4/127.0.0.1/tcp/0"])),
+        ("Routing.LoopbackAddressesOnLanDHT", json!(true)),
     ];
     for (key, value) in settings {
         node.config().set(key, value).expect("a setting");

@@ -13,7 +13,7 @@ use crate::{
     command::{Argument, Command, Opt},
     text::{Render, Text, escape},
 };
-use cairn_node::{AddEvent, Mtime};
+use cairn_node::{AddEvent, AddOptions, Mtime};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
@@ -114,6 +114,7 @@ async fn run(mut call: Call) -> Result<(), RpcError> {
     let target = to_files::Target::of(&call.request)?;
     let cids = call.request.cid_text()?;
     let files = call.take_files()?;
+    let options = AddOptions { is_small: files.are_here(), ..options };
     let node = call.node()?.clone();
     let (sender, mut events) = mpsc::channel(EVENTS_MAX);
     // What is added but not pinned stays until it is linked.
@@ -131,7 +132,7 @@ async fn run(mut call: Call) -> Result<(), RpcError> {
         }
         Ok::<_, RpcError>(())
     };
-    let (result, told) = futures::join!(node.add(files, options, sender), send);
+    let (result, told) = futures::join!(node.add(files.into_entries(), options, sender), send);
     // Nobody reading is the cause of a cancelled add, so it is told first.
     told?;
     let summary = result.map_err(|error| RpcError::of(&error))?;

@@ -55,7 +55,7 @@ pub(super) fn address(text: &str) -> Result<(Multiaddr, Option<PeerId>), RpcErro
 }
 
 /// Reads an address that has a peer ID at its end.
-fn named_address(text: &str) -> Result<(Multiaddr, PeerId), RpcError> {
+pub(super) fn named_address(text: &str) -> Result<(Multiaddr, PeerId), RpcError> {
     let (address, id) = address(text)?;
     let named = id.map(|id| (address, id));
     named.ok_or_else(|| {

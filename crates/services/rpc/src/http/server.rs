@@ -8,6 +8,7 @@
 use super::{
     body,
     guard::Guard,
+    metrics::{self, Requests},
     multipart::boundary_of,
     query,
     reply::{ReplyBody, failure, reply},
@@ -88,6 +89,7 @@ pub async fn serve(
     let server = Arc::new(Server {
         guard: Guard::new(&headers, &users, address.port()),
         host: Host { node: Some(node), is_daemon: true },
+        requests: Requests::default(),
     });
     info!(%address, "serving the RPC API");
     loop {
@@ -125,6 +127,7 @@ pub async fn serve(
 struct Server {
     guard: Guard,
     host: Host,
+    requests: Requests,
 }
 
 async fn connection(stream: TcpStream, server: Arc<Server>, shutdown: CancellationToken) {
@@ -152,6 +155,7 @@ impl Server {
     async fn respond(&self, request: Request<Incoming>) -> Response<ReplyBody> {
         let origin = request.headers().get(ORIGIN).cloned();
         let mut response = self.route(request).await;
+        self.requests.count(response.status().as_u16());
         let headers = response.headers_mut();
         let name = HeaderValue::from_str(&format!("cairn/{VERSION}"));
         headers.insert(SERVER, name.unwrap_or(HeaderValue::from_static("cairn")));
@@ -166,6 +170,9 @@ impl Server {
         if request.method() == Method::OPTIONS {
             return self.options(request.headers(), request.uri(), is_preflight);
         }
+        if request.method() == Method::GET && request.uri().path() == metrics::PATH {
+            return self.metrics(&request).await;
+        }
         if request.method() != Method::POST {
             let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "405 - Method Not Allowed\n");
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("OPTIONS, POST"));
@@ -179,13 +186,31 @@ impl Server {
         if !self.guard.authorizes(request.headers(), &path) {
             return plain(StatusCode::FORBIDDEN, "403 - Forbidden: API.Authorizations is set\n");
         }
-        match self.call(request, &path) {
+        match self.call(request, &path).await {
             Ok((call, headers, answer)) => reply(&call, &headers, answer).await,
             Err(error) => failure(&error),
         }
     }
 
-    fn call(
+    async fn metrics(&self, request: &Request<Incoming>) -> Response<ReplyBody> {
+        if !self.guard.admits(request.headers(), request.uri()) {
+            return plain(StatusCode::FORBIDDEN, "403 - Forbidden\n");
+        }
+        if !self.guard.authorizes(request.headers(), metrics::PATH) {
+            let text = "403 - Forbidden: API.Authorizations is set\n";
+            return plain(StatusCode::FORBIDDEN, text);
+        }
+        let page = match &self.host.node {
+            Some(node) => metrics::page(node, &self.requests).await,
+            None => String::new(),
+        };
+        let mut response = Response::new(ReplyBody::whole(page));
+        let kind = HeaderValue::from_static(metrics::CONTENT_TYPE);
+        response.headers_mut().insert(CONTENT_TYPE, kind);
+        response
+    }
+
+    async fn call(
         &self,
         request: Request<Incoming>,
         path: &str,
@@ -196,9 +221,9 @@ impl Server {
         let (feed, files) = match content_type.and_then(boundary_of) {
             None => (None, None),
             Some(boundary) => {
-                let split = body::files(incoming, &boundary);
+                let split = body::files(incoming, &boundary).await;
                 let (feed, files) = split.map_err(|error| RpcError::request(error.to_string()))?;
-                (Some(feed), Some(files))
+                (feed, Some(files))
             }
         };
         let answer = answer::start(call.clone(), files, self.host.clone())?;

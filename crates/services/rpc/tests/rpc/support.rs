@@ -51,7 +51,7 @@ impl Fixture {
         let request = Request::new(command, arguments, options)?;
         let host = Host { node: Some(self.node.clone()), is_daemon: false };
         let mut render = command.text.map(|text| text(&request));
-        let mut answer = start(request, files, host)?;
+        let mut answer = start(request, files.map(Into::into), host)?;
         let (mut told, mut parts) = (Told::default(), Vec::new());
         while let Some(output) = answer.next().await {
             match output? {

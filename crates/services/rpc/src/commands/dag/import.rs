@@ -81,7 +81,7 @@ struct Stats {
 async fn run(mut call: Call) -> Result<(), RpcError> {
     let cids = call.request.cid_text()?;
     let pins = call.request.flag("pin-roots") && !call.request.flag("local-only");
-    let files = call.take_files()?;
+    let files = call.take_files()?.into_entries();
     let node = call.node()?;
     let _until_pinned = node.store().lease();
     let taken = match node.car_import(files).await {

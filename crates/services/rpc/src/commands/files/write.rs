@@ -4,9 +4,9 @@ use super::{CID_VERSION, FLUSH, HASH, failed, format, path};
 use crate::{
     Call, RpcError,
     command::{Argument, Command, Opt},
+    files,
 };
 use cairn_node::{AddKind, MfsWrite};
-use cairn_runtime::blocking;
 
 /// The row of the table.
 pub(crate) const COMMAND: Command = Command {
@@ -34,6 +34,8 @@ pub(crate) const COMMAND: Command = Command {
 };
 
 async fn run(mut call: Call) -> Result<(), RpcError> {
+    let files = call.take_files()?;
+    let is_small = files.are_here();
     let request = &call.request;
     let path = path(request.first()?)?;
     let negative = |text: &str| RpcError::failed(text);
@@ -49,10 +51,11 @@ async fn run(mut call: Call) -> Result<(), RpcError> {
         format: format(request)?,
         flush: request.flag("flush"),
         fetch: call.fetch(),
+        is_small,
     };
-    let mut files = call.take_files()?;
-    let next = blocking(move || files.next()).await;
-    let entry = next.ok_or_else(|| RpcError::request("file argument 'data' is required"))?;
+    let entry = files::next(files)
+        .await
+        .ok_or_else(|| RpcError::request("file argument 'data' is required"))?;
     let AddKind::File(data) = entry.map_err(|error| RpcError::of(&error))?.kind else {
         return Err(RpcError::request("expected a file"));
     };

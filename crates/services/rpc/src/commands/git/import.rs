@@ -84,7 +84,7 @@ async fn run(mut call: Call) -> Result<(), RpcError> {
     let cids = call.request.cid_text()?;
     let name = call.request.given_text("pin-name").unwrap_or_default().to_owned();
     pin::check_name(&name)?;
-    let files = call.take_files()?;
+    let files = call.take_files()?.into_entries();
     let node = call.node()?;
     let _until_pinned = node.store().lease();
     let taken = node.git_import(files).await.map_err(|error| RpcError::of(&error))?;

@@ -135,7 +135,7 @@ async fn ls(call: Call) -> Result<(), RpcError> {
 async fn remove(call: Call) -> Result<(), RpcError> {
     let ids = call.request.arguments().iter().map(|text| peer_id(text));
     for peer in ids.collect::<Result<Vec<_>, _>>()? {
-        let was_there = peerings(&call)?.remove(peer).await;
+        let was_there = peerings(&call)?.remove(peer);
         let status = if was_there { "success" } else { "not found" };
         call.out.event(&Done { id: peer.to_string(), status: status.to_owned() }).await?;
     }
