@@ -85,15 +85,16 @@ pub(crate) struct Starting {
     swarm: mpsc::Sender<swarm::Command>,
 }
 
-/// Makes the sides that the config asks for, the protocols that the swarm is to offer, and where
-/// it may put questions.
+/// Makes the sides that the config asks for, and where the swarm may put questions; adds the
+/// protocols that it is to offer.
 pub(crate) fn prepare(
     config: &NetworkConfig,
     swarm: &mpsc::Sender<swarm::Command>,
-) -> (Starting, Vec<Accepted>, Option<mpsc::Sender<Probe>>) {
+    accepted: &mut Vec<Accepted>,
+) -> (Starting, Option<mpsc::Sender<Probe>>) {
     let settings = config.reachability.autonat;
     let mut starting = Starting { client: None, server: None, swarm: swarm.clone() };
-    let (mut accepted, mut probes) = (Vec::new(), None);
+    let mut probes = None;
     let is_on = Arc::new(AtomicBool::new(true));
     if settings.client {
         let (sender, questions) = mpsc::channel(PROBES_MAX);
@@ -113,7 +114,7 @@ pub(crate) fn prepare(
         };
         starting.server = Some((rules, inbound));
     }
-    (starting, accepted, probes)
+    (starting, probes)
 }
 
 impl Starting {

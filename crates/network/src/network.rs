@@ -97,24 +97,24 @@ impl Network {
             budget: config.budget,
         };
         let (behaviour, events, start_engine) = bitswap::new(links);
-        let (dhts, accepted) = dht::prepare(&config, &swarm_sender);
-        let (autonat, asked, probes) = autonat::prepare(&config, &swarm_sender);
-        let offered = Offered::new(accepted.into_iter().chain(asked).collect());
+        let (dhts, mut accepted) = dht::prepare(&config, &swarm_sender);
+        let (autonat, probes) = autonat::prepare(&config, &swarm_sender, &mut accepted);
+        let offered = Offered::new(accepted);
         let behaviours = (behaviour, streams::Behaviour::new(offered.clone()));
         let (filters, clock) = (config.filters.clone(), config.clock.clone());
         let sources = config.web.clone();
         let (routers, web) = (config.routers.clone(), Client::new(tasks, Trust::System));
         let protocols = swarm::protocols(&config);
-        let (is_relaying, protected) = <(Arc<AtomicBool>, Protected)>::default();
-        let meter = Meter::new(config.bandwidth, &clock).with_stream_limits(config.streams.clone());
-        let hub = Hub::new(public_key.to_peer_id(), swarm_sender.clone());
+        let is_relaying = Arc::new(AtomicBool::new(false));
+        let meter = Meter::new(config.bandwidth, &clock).with_stream_limits(&config.streams);
+        let protected = Protected::default();
         let links = swarm::Links {
             dhts: dhts.dhts(),
             meter: meter.clone(),
-            hub,
+            hub: Hub::new(public_key.to_peer_id(), swarm_sender.clone()),
+            protected: protected.clone(),
             probes,
             is_relaying: Arc::clone(&is_relaying),
-            protected: protected.clone(),
         };
         let swarm = Box::pin(swarm::open(config, behaviours, links, tasks)).await?;
         let listen_failures = swarm.listen_failures.clone();
@@ -170,8 +170,12 @@ impl Network {
         let offered = offered.iter().map(ToString::to_string);
         let is_relaying = self.shared.is_relaying.load(Ordering::Relaxed);
         let relay = is_relaying.then(|| swarm::HOP_PROTOCOL.to_owned());
-        let fixed = self.shared.protocols.iter().map(|&name| name.to_owned());
-        fixed.chain(offered).chain(relay).collect()
+        self.own_protocols().map(str::to_owned).chain(offered).chain(relay).collect()
+    }
+
+    /// What cannot be taken by others, besides what the DHTs offer.
+    fn own_protocols(&self) -> impl Iterator<Item = &'static str> {
+        self.shared.protocols.iter().copied()
     }
 
     /// Who has what, and where peers are.
@@ -283,13 +287,25 @@ impl Network {
         Ok(Pinger { peer, stream, clock: self.shared.clock.clone() })
     }
 
+    /// Whether others can reach this node, and at which addresses.
+    pub async fn reachability(&self) -> ReachabilityReport {
+        let ask = |reply| swarm::Outward::Report(reply).into();
+        self.ask(ask).await.unwrap_or_default()
+    }
+
+    /// How many connections and streams there are, and may be; `None` once shut down.
+    pub async fn resources(&self) -> Option<ResourceReport> {
+        self.ask(|reply| swarm::Outward::Resources(reply).into()).await.ok()
+    }
+
     /// Takes the streams that peers open of a protocol, from now on.
     ///
     /// # Errors
     ///
     /// [`NetworkError::Protocol`] if its name will not do, or is taken.
     pub fn take_streams(&self, protocol: &str) -> Result<IncomingStreams, NetworkError> {
-        if self.shared.protocols.contains(&protocol) || protocol == swarm::HOP_PROTOCOL {
+        let is_own = |own| own == protocol;
+        if self.own_protocols().any(is_own) || is_own(swarm::HOP_PROTOCOL) {
             let reason = "the node speaks it itself";
             return Err(NetworkError::Protocol { name: protocol.to_owned(), reason });
         }
@@ -324,17 +340,6 @@ impl Network {
             Ok(Err(StreamError::Failed(reason))) => Err(failed(&reason)),
             Err(_) => Err(failed("the connection closed")),
         }
-    }
-
-    /// Whether others can reach this node, and at which addresses.
-    pub async fn reachability(&self) -> ReachabilityReport {
-        let ask = |reply| swarm::Outward::Report(reply).into();
-        self.ask(ask).await.unwrap_or_default()
-    }
-
-    /// How many connections and streams there are, and may be; `None` once shut down.
-    pub async fn resources(&self) -> Option<ResourceReport> {
-        self.ask(|reply| swarm::Outward::Resources(reply).into()).await.ok()
     }
 
     /// Messages by topic.

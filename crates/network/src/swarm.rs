@@ -102,11 +102,11 @@ pub(crate) struct Links {
     pub(crate) dhts: Vec<Dht>,
     pub(crate) meter: Meter,
     pub(crate) hub: Hub,
+    pub(crate) protected: Protected,
     /// Where questions about reachability go, if any are asked.
     pub(crate) probes: Option<mpsc::Sender<Probe>>,
     /// Set while this node relays for others.
     pub(crate) is_relaying: Arc<AtomicBool>,
-    pub(crate) protected: Protected,
 }
 
 /// Someone waiting for a dial to end.
@@ -144,7 +144,7 @@ pub(crate) struct SwarmTask {
 pub(crate) async fn open(
     config: NetworkConfig,
     behaviours: (bitswap::Behaviour, streams::Behaviour),
-    Links { dhts, meter, hub, probes, is_relaying, protected }: Links,
+    Links { dhts, meter, hub, protected, probes, is_relaying }: Links,
     tasks: &Tasks,
 ) -> Result<SwarmTask, NetworkError> {
     let mut swarm = build::swarm(&config, behaviours, (tasks, &meter))?;

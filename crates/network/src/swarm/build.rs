@@ -34,14 +34,12 @@ const PROTOCOLS: &[&str] = &[
 /// What others have this node relay by, while it does.
 pub(crate) const HOP_PROTOCOL: &str = "/libp2p/circuit/relay/0.2.0/hop";
 
-/// What a node with this config speaks at all times.
+/// What a node with this config speaks at all times, besides what `streams.rs` offers.
 pub(crate) fn protocols(config: &NetworkConfig) -> Vec<&'static str> {
     let settings = &config.reachability;
     let circuits = settings.relay_client.is_some();
     let more = [
         (settings.autonat.v1, "/libp2p/autonat/1.0.0"),
-        (settings.autonat.client, "/libp2p/autonat/2/dial-back"),
-        (settings.autonat.server, "/libp2p/autonat/2/dial-request"),
         (circuits, "/libp2p/circuit/relay/0.2.0/stop"),
         (circuits && settings.hole_punching, "/libp2p/dcutr"),
     ];

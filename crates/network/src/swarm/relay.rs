@@ -38,8 +38,8 @@ const BOOT_PAUSE: Duration = Duration::from_secs(15);
 /// Until a relay is asked again after a reservation was lost or refused; doubles each time.
 const PAUSE_MIN: Duration = Duration::from_secs(5);
 
-/// At most so long.
-const PAUSE_MAX: Duration = Duration::from_hours(1);
+/// At most so long: a node is back soon after the network was.
+const PAUSE_MAX: Duration = Duration::from_mins(2);
 
 /// Relays whose failures are remembered.
 const FAILED_MAX: usize = 256;
@@ -212,11 +212,15 @@ impl SwarmTask {
     }
 
     /// This node can be reached without them.
+    ///
+    /// By closing connections, not listeners: the library has no place for the answer to a
+    /// request for a reservation whose listener has gone, and panics.
     fn leave_relays(&mut self) {
-        let ids: Vec<ListenerId> = self.outlook.relays.held.keys().copied().collect();
-        for id in ids {
-            let had_gone = !self.swarm.remove_listener(id);
-            debug!(had_gone, "left a relay");
+        let relays: Vec<PeerId> =
+            self.outlook.relays.held.values().map(|held| held.relay).collect();
+        for relay in relays {
+            let had_gone = self.swarm.disconnect_peer_id(relay).is_err();
+            debug!(%relay, had_gone, "left a relay");
         }
     }
 

@@ -182,8 +182,8 @@ impl Meter {
     }
 
     /// The same with limits on streams.
-    pub(crate) fn with_stream_limits(self, limits: StreamLimits) -> Self {
-        Self { permits: Permits::new(limits), ..self }
+    pub(crate) fn with_stream_limits(self, limits: &StreamLimits) -> Self {
+        Self { permits: Permits::new(limits.clone()), ..self }
     }
 
     /// The streams that are open.
