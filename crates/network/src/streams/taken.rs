@@ -59,7 +59,7 @@ impl IncomingStreams {
 
     /// Waits for a peer to open a stream; `None` when the network has stopped.
     ///
-    /// Safe to cancel. Streams that come while [`super::INBOUND_QUEUE_LEN`] wait are reset.
+    /// Safe to cancel. Streams that come while `INBOUND_QUEUE_LEN` wait are reset.
     pub async fn next(&mut self) -> Option<(PeerId, PeerStream)> {
         let Inbound { peer, stream, .. } = self.streams.recv().await?;
         Some((peer, readable(stream)))
