@@ -14,6 +14,7 @@ mod peers;
 mod reliability;
 mod test;
 mod tidy;
+mod tools;
 
 use anyhow::{Result, bail};
 use std::process::ExitCode;
