@@ -76,7 +76,7 @@ struct Head {
     committed: u64,
     /// Changes since then that nobody waits for.
     unflushed: u64,
-    /// Keeps what is not committed.
+    /// Keeps what is not committed: the oldest lease of those changes.
     lease: Option<Arc<Lease>>,
 }
 
@@ -147,17 +147,21 @@ impl Mfs {
             Ok(answer) => answer,
             Err(error) => return Err(root_error(error, &root.cid)),
         };
+        let mut newer = None;
         let version = {
             let mut head = lock(&self.head);
             if changed {
                 head.root = Some(new);
                 head.version += 1;
-                head.lease.get_or_insert_with(|| Arc::clone(lease));
+                // The oldest covers what was asked to stay under all of them.
+                if head.lease.as_ref().is_none_or(|held| lease.is_older(held)) {
+                    newer = head.lease.replace(Arc::clone(lease));
+                }
                 head.unflushed += u64::from(!terms.flush);
             }
             head.version
         };
-        drop(folders);
+        drop((folders, newer));
         if terms.flush {
             self.commit(version)?;
         }

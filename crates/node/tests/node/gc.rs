@@ -2,7 +2,7 @@
 
 use crate::{Home, file};
 use cairn_block::{Block, Cid, codec};
-use cairn_node::{AddOptions, Fetch, NodeError};
+use cairn_node::{AddOptions, Fetch, MfsPath, MfsWrite, NodeError};
 use std::collections::BTreeSet;
 use tokio::sync::mpsc;
 
@@ -150,5 +150,58 @@ async fn collections_and_adds_at_once() {
         };
         assert_eq!(visits.len(), 31);
         assert!(visits.iter().all(Result::is_ok));
+    }
+}
+
+/// Gives bytes that no two writes share, and waits in their midst.
+struct Interrupted {
+    left: usize,
+    reached: Option<std::sync::mpsc::Sender<()>>,
+    go_on: std::sync::mpsc::Receiver<()>,
+}
+
+impl std::io::Read for Interrupted {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        if self.left < 4 << 20
+            && let Some(reached) = self.reached.take()
+        {
+            reached.send(()).unwrap();
+            self.go_on.recv().unwrap();
+        }
+        let len = out.len().min(self.left);
+        for (place, byte) in out[..len].iter_mut().enumerate() {
+            *byte = ((self.left - place) >> 12) as u8;
+        }
+        self.left -= len;
+        Ok(len)
+    }
+}
+
+/// A change that began before a collection ends after one that began later: what the older had
+/// written by then stays, although nobody flushes.
+#[tokio::test]
+async fn the_oldest_change_of_mfs_decides_how_long_its_blocks_stay() {
+    let home = Home::new(false).await;
+    let path = |text: &str| MfsPath::parse(text).unwrap();
+    let write = || MfsWrite { create: true, fetch: Fetch::Local, ..MfsWrite::default() };
+    let (reached, has_reached) = std::sync::mpsc::channel();
+    let (go, go_on) = std::sync::mpsc::channel();
+    let data = Interrupted { left: 12 << 20, reached: Some(reached), go_on };
+    let older = home.node.mfs_write(path("/older"), Box::new(data), write());
+    let newer = async {
+        cairn_runtime::blocking(move || has_reached.recv().unwrap()).await;
+        gc(&home).await.unwrap();
+        let data = std::io::Cursor::new(b"newer".to_vec());
+        home.node.mfs_write(path("/newer"), Box::new(data), write()).await.unwrap();
+        go.send(()).unwrap();
+    };
+    let (written, ()) = futures::join!(older, newer);
+    written.unwrap();
+    for _ in 0..2 {
+        gc(&home).await.unwrap();
+        let blocks = home.node.blocks(Fetch::Local);
+        let found = home.node.mfs_find(&path("/older"), &blocks).await.unwrap();
+        let read = home.cat(&format!("/ipfs/{}", found.cid()), Fetch::Local).await.unwrap();
+        assert_eq!(read.len(), 12 << 20);
     }
 }

@@ -71,6 +71,14 @@ pub struct Lease {
     generation: u64,
 }
 
+impl Lease {
+    /// Whether it keeps more than another: a collection began after it and before the other.
+    #[must_use]
+    pub fn is_older(&self, other: &Self) -> bool {
+        self.generation < other.generation
+    }
+}
+
 impl Drop for Lease {
     fn drop(&mut self) {
         let mut state = self.inner.keepers.state();
