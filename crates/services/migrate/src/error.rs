@@ -61,14 +61,15 @@ pub enum MigrateError {
         /// What it says, and what to do.
         reason: String,
     },
-    /// It belongs to a private network, and its blocks would be served to everybody.
+    /// It belongs to a private network, and the target is there already and does not.
     #[error(
-        "{path} makes this the node of a private network, which Cairn does not have yet: its \
-         blocks would be offered to anybody; --ignore-swarm-key takes it all the same",
+        "the source is the node of a private network, and the target is there already, without \
+         {path} or in another network: copy the key there yourself, choose another place with \
+         --to, or offer the blocks to whom the target is connected with by --ignore-swarm-key",
         path = path.display()
     )]
-    PrivateNetwork {
-        /// The key of the network.
+    OtherNetwork {
+        /// Where the target has its key, or should have it.
         path: PathBuf,
     },
     /// Source and target are the same, or one lies in the other.

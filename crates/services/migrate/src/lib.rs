@@ -20,6 +20,7 @@ mod migrate;
 mod pins;
 mod report;
 mod source;
+mod swarm_key;
 
 pub use error::MigrateError;
 #[cfg(feature = "fuzz")]

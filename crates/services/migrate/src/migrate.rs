@@ -12,6 +12,7 @@ use crate::{
     pins::{self, Metadata},
     report::{Event, Report},
     source::{Leave, Source},
+    swarm_key,
 };
 use cairn_node::{InitOptions, Node, OpenOptions, config};
 use cairn_runtime::{RealVfs, blocking};
@@ -34,7 +35,7 @@ pub struct MigrateOptions {
     pub identity: bool,
     /// Leave pins and the MFS root out.
     pub blocks_only: bool,
-    /// Take a node of a private network to the public one.
+    /// Leave the key of its private network out.
     pub ignore_swarm_key: bool,
     /// Look whether everything that is pinned is there.
     pub check: bool,
@@ -112,7 +113,7 @@ async fn open_source(
 ) -> Result<(Source, Option<Metadata>), MigrateError> {
     let (options, listener) = (options.clone(), Arc::clone(listener));
     blocking(move || {
-        let leave = Leave { pins: options.blocks_only, private_network: options.ignore_swarm_key };
+        let leave = Leave { pins: options.blocks_only, swarm_key: options.ignore_swarm_key };
         let source = Source::open(&options.from, leave)?;
         check_apart(&options.from, &options.to)?;
         let metadata = source.metadata().map(|dir| {
@@ -148,6 +149,10 @@ async fn open_target(
         cairn_node::init(&options.to, init).await?;
     } else {
         report.target_existed = true;
+    }
+    if let Some(key) = source.swarm_key() {
+        let (key, to, is_new) = (key.to_vec(), options.to.clone(), !report.target_existed);
+        blocking(move || swarm_key::take(&key, &to, is_new)).await?;
     }
     let open = OpenOptions { path: options.to.clone(), online: false, pubsub: false };
     let node = Box::pin(Node::open(open)).await?;

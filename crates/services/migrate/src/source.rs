@@ -4,7 +4,7 @@
 //! Invariants: read only; refused unless its format is known, since a guess could miss pins.
 //! Not here: reading the parts (`flatfs.rs`, `leveldb.rs`, `keys.rs`).
 
-use crate::{MigrateError, files};
+use crate::{MigrateError, files, swarm_key};
 use rustix::process::{Flock, FlockOffsetType, FlockType, fcntl_getlk};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -27,8 +27,8 @@ const SPEC_DEPTH_MAX: usize = 16;
 pub(crate) struct Leave {
     /// Take no pins and no MFS root.
     pub(crate) pins: bool,
-    /// Take a private network's node to the public one.
-    pub(crate) private_network: bool,
+    /// Do not make the target a node of the same private network.
+    pub(crate) swarm_key: bool,
 }
 
 /// A Kubo repository that can be read.
@@ -39,16 +39,15 @@ pub(crate) struct Source {
     blocks: PathBuf,
     /// Where pins and the MFS root are; `None` if they are not wanted.
     metadata: Option<PathBuf>,
+    /// The key of its private network, if it belongs to one and that is wanted.
+    swarm_key: Option<Vec<u8>>,
 }
 
 impl Source {
     /// Looks at the repository at `path`.
     pub(crate) fn open(path: &Path, leave: Leave) -> Result<Self, MigrateError> {
         check_version(path)?;
-        let swarm_key = path.join("swarm.key");
-        if !leave.private_network && files::exists(&swarm_key)? {
-            return Err(MigrateError::PrivateNetwork { path: swarm_key });
-        }
+        let swarm_key = if leave.swarm_key { None } else { swarm_key::read(path)? };
         let (config_path, spec_path) = (path.join("config"), path.join("datastore_spec"));
         let config = read_json(&config_path)?;
         if !config.is_object() {
@@ -81,8 +80,8 @@ impl Source {
             }
             None => return Err(refused("names no place for pins".to_owned())),
         };
-        let source =
-            Self { path: path.to_owned(), blocks: path.join(&blocks.path), metadata, config };
+        let (path, blocks) = (path.to_owned(), path.join(&blocks.path));
+        let source = Self { path, config, blocks, metadata, swarm_key };
         source.check_unused()?;
         Ok(source)
     }
@@ -123,6 +122,11 @@ impl Source {
     /// The database of pins and the MFS root.
     pub(crate) fn metadata(&self) -> Option<&Path> {
         self.metadata.as_deref()
+    }
+
+    /// The key of its private network.
+    pub(crate) fn swarm_key(&self) -> Option<&[u8]> {
+        self.swarm_key.as_deref()
     }
 
     /// The directory of keys.
@@ -250,13 +254,13 @@ mod tests {
     #[test]
     fn takes_less_on_request() {
         let folder = repo("18", &spec("flatfs", "pebbleds"));
-        let leave = Leave { pins: true, private_network: false };
+        let leave = Leave { pins: true, swarm_key: false };
         assert_eq!(Source::open(folder.path(), leave).unwrap().metadata(), None);
 
-        fs::write(folder.path().join("swarm.key"), "key").unwrap();
+        fs::write(folder.path().join("swarm.key"), "no key").unwrap();
         let error = Source::open(folder.path(), leave).unwrap_err();
-        assert!(matches!(error, MigrateError::PrivateNetwork { .. }), "{error}");
-        let leave = Leave { pins: true, private_network: true };
-        assert!(Source::open(folder.path(), leave).is_ok());
+        assert!(matches!(error, MigrateError::Damaged { .. }), "{error}");
+        let leave = Leave { pins: true, swarm_key: true };
+        assert_eq!(Source::open(folder.path(), leave).unwrap().swarm_key(), None);
     }
 }

@@ -81,7 +81,8 @@ pub(super) const MIGRATE: Command = Command {
            daemon must be stopped. Every block is checked on the way.\n\n\
            It may be interrupted: the same command goes on where it was. Whatever cannot be\n\
            taken over is named, and makes the exit code 1.\n\n\
-           Taken: blocks from flatfs, pins and the MFS root from leveldb. Not taken: IPNS records\n\
+           Taken: blocks from flatfs, pins and the MFS root from leveldb, keys, settings, the key\n\
+           of a private network. Not taken: IPNS records\n\
            and provider records (nodes make them anew), files added with --nocopy.",
     options: &[
         Opt::text("from", "Kubo's repository (default: $IPFS_PATH, else ~/.ipfs)"),
@@ -89,7 +90,7 @@ pub(super) const MIGRATE: Command = Command {
         Opt::flag("identity", "Take the node's peer ID, too; never run both nodes then"),
         Opt::flag("blocks-only", "Leave out pins and the MFS root"),
         Opt::flag("check", "Look whether everything that is pinned is there").default("true"),
-        Opt::flag("ignore-swarm-key", "Take a private network's node to the public network"),
+        Opt::flag("ignore-swarm-key", "Leave out the key of its private network"),
         Opt::flag("dry-run", "Only say what would be taken").or(&["n"]),
     ],
     needs: Needs::CommandLine,
