@@ -170,7 +170,7 @@ impl std::io::Read for Interrupted {
         }
         let len = out.len().min(self.left);
         for (place, byte) in out[..len].iter_mut().enumerate() {
-            *byte = ((self.left - place) >> 12) as u8;
+            *byte = ((self.left - place) >> 18) as u8;
         }
         self.left -= len;
         Ok(len)
