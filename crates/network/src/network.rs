@@ -14,7 +14,7 @@ use crate::{
     dht, ping,
     pubsub::Hub,
     retrieval::{Retrieval, SEARCHES_MAX, Seeker, ToEngine, WebSources},
-    streams::{self, IncomingStreams, Offered, PeerStream, StreamError},
+    streams::{self, Accepted, Inbound, IncomingStreams, Offered, PeerStream, StreamError},
     swarm::{self, Meter, Protected, Protection, Reach, Reply},
 };
 use cairn_block::{BlockStore, Cid};
@@ -69,6 +69,34 @@ struct Shared {
     fetches: Arc<AtomicU64>,
 }
 
+/// What runs beside the swarm and takes streams from it.
+struct Beside {
+    dhts: dht::Starting,
+    autonat: autonat::Starting,
+    echoes: mpsc::Receiver<Inbound>,
+}
+
+impl Beside {
+    /// Makes what the config asks for, the protocols that the swarm is to offer for it, and where
+    /// questions about reachability go.
+    fn prepare(
+        config: &NetworkConfig,
+        swarm: &mpsc::Sender<swarm::Command>,
+    ) -> (Self, Vec<Accepted>, Option<mpsc::Sender<autonat::Probe>>) {
+        let (dhts, mut accepted) = dht::prepare(config, swarm);
+        let (autonat, probes) = autonat::prepare(config, swarm, &mut accepted);
+        let echoes = ping::echo::prepare(&mut accepted);
+        (Self { dhts, autonat, echoes }, accepted, probes)
+    }
+
+    /// Starts the tasks.
+    fn start(self, tasks: &Tasks) {
+        self.dhts.start(tasks);
+        self.autonat.start(tasks);
+        tasks.spawn("ping echoes", ping::echo::run(self.echoes));
+    }
+}
+
 impl Network {
     /// Opens the listeners and starts the tasks.
     ///
@@ -97,19 +125,16 @@ impl Network {
             budget: config.budget,
         };
         let (behaviour, events, start_engine) = bitswap::new(links);
-        let (dhts, mut accepted) = dht::prepare(&config, &swarm_sender);
-        let (autonat, probes) = autonat::prepare(&config, &swarm_sender, &mut accepted);
-        let offered = Offered::new(accepted);
+        let (beside, accepted, probes) = Beside::prepare(&config, &swarm_sender);
+        let (dhts, offered) = (beside.dhts.dhts(), Offered::new(accepted));
         let behaviours = (behaviour, streams::Behaviour::new(offered.clone()));
         let (filters, clock) = (config.filters.clone(), config.clock.clone());
-        let sources = config.web.clone();
-        let (routers, web) = (config.routers.clone(), Client::new(tasks, Trust::System));
+        let (routers, sources) = (config.routers.clone(), config.web.clone());
         let protocols = swarm::protocols(&config);
-        let is_relaying = Arc::new(AtomicBool::new(false));
+        let (is_relaying, protected) = <(Arc<AtomicBool>, Protected)>::default();
         let meter = Meter::new(config.bandwidth, &clock).with_stream_limits(&config.streams);
-        let protected = Protected::default();
         let links = swarm::Links {
-            dhts: dhts.dhts(),
+            dhts: dhts.clone(),
             meter: meter.clone(),
             hub: Hub::new(public_key.to_peer_id(), swarm_sender.clone()),
             protected: protected.clone(),
@@ -119,9 +144,9 @@ impl Network {
         let swarm = Box::pin(swarm::open(config, behaviours, links, tasks)).await?;
         let listen_failures = swarm.listen_failures.clone();
         start_engine(store);
-        let routing = Routing::new(dhts.dhts(), routers, &web, &clock);
-        dhts.start(tasks);
-        autonat.start(tasks);
+        let web = Client::new(tasks, Trust::System);
+        let routing = Routing::new(dhts, routers, &web, &clock);
+        beside.start(tasks);
         tasks.spawn("network swarm", swarm.run(swarm_commands));
         let to_engine = ToEngine { events, commands: engine_sender.clone() };
         let sources = WebSources::new(sources, filters.clone(), to_engine, (tasks, &clock));

@@ -2,7 +2,9 @@
 //!
 //! Spec: libp2p/specs `ping/ping.md`: 32 random bytes over a stream that stays open come back.
 //! Invariant: an answer that differs or takes longer than [`PING_TIMEOUT`] ends the stream.
-//! Not here: the pings that keep connections alive, and answering (libp2p's own behaviour).
+//! Not here: answering (`ping/echo.rs`), asking every so often (libp2p's behaviour).
+
+pub(crate) mod echo;
 
 use crate::{NetworkError, PeerId, streams::StreamError};
 use cairn_runtime::Clock;
@@ -13,6 +15,9 @@ use tokio::time::timeout;
 
 /// Longest wait for an echo.
 pub const PING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bytes of an echo.
+const ECHO_LEN: usize = 32;
 
 pub(crate) const PING: StreamProtocol = StreamProtocol::new("/ipfs/ping/1.0.0");
 
@@ -33,12 +38,12 @@ impl Pinger {
     ///
     /// [`NetworkError::Ping`]; make another [`Pinger`] then.
     pub async fn ping(&mut self) -> Result<Duration, NetworkError> {
-        let sent: [u8; 32] = rand::random();
+        let sent: [u8; ECHO_LEN] = rand::random();
         let start = self.clock.monotonic();
         let echoed = timeout(PING_TIMEOUT, async {
             self.stream.write_all(&sent).await?;
             self.stream.flush().await?;
-            let mut echo = [0; 32];
+            let mut echo = [0; ECHO_LEN];
             self.stream.read_exact(&mut echo).await?;
             Ok::<_, std::io::Error>(echo)
         });

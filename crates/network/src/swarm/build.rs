@@ -28,7 +28,6 @@ const PROTOCOLS: &[&str] = &[
     "/ipfs/bitswap/1.2.0",
     "/ipfs/id/1.0.0",
     "/ipfs/id/push/1.0.0",
-    "/ipfs/ping/1.0.0",
 ];
 
 /// What others have this node relay by, while it does.
@@ -55,10 +54,11 @@ pub(super) struct Behaviour {
     limits: connection_limits::Behaviour,
     memory: Toggle<memory_connection_limits::Behaviour>,
     identify: identify::Behaviour,
+    /// Before `ping`, which offers its protocol, too: the first that does answers (`ping/echo.rs`).
+    pub(super) streams: streams::Behaviour,
     ping: ping::Behaviour,
     mdns: Toggle<mdns::tokio::Behaviour>,
     bitswap: bitswap::Behaviour,
-    pub(super) streams: streams::Behaviour,
     pub(super) pubsub: Toggle<Gossip>,
     pub(super) outside: Outside,
 }
