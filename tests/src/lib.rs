@@ -18,9 +18,11 @@ mod home;
 mod peer;
 mod process;
 mod settings;
+mod until;
 
 pub use daemon::Daemon;
 pub use home::{Home, Outcome, run};
 pub use peer::{Peer, node_script, python_script};
 pub use process::{Running, fail};
 pub use settings::{binary, peers, run_count, say_skipped, skip};
+pub use until::until;

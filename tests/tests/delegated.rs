@@ -4,7 +4,7 @@
 //! Not here: answers one by one (`crates/services/gateway/tests/http/delegated.rs`), servers that
 //! fail or lie (`crates/network/tests/`).
 
-use cairn_tests::{Daemon, Home, Peer, node_script, peers, tree};
+use cairn_tests::{Daemon, Home, Peer, node_script, peers, tree, until};
 use serde_json::json;
 use std::{
     net::SocketAddr,
@@ -18,12 +18,6 @@ const RECORD: &str =
 fn record() -> (PathBuf, &'static str) {
     let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("../spec/vectors/ipns");
     (vectors.join(RECORD), RECORD.split('_').next().expect("a name"))
-}
-
-/// Asks until the answer is yes; each question takes a round trip.
-fn until(what: &str, mut question: impl FnMut() -> bool) {
-    const QUESTIONS_MAX: usize = 20_000;
-    assert!((0..QUESTIONS_MAX).any(|_| question()), "it never came to that: {what}");
 }
 
 fn id(daemon: &Daemon) -> String {

@@ -36,6 +36,7 @@ fn the_page_counts_what_happens() {
     assert!(before["ipfs_p2p_peers_total"] < 0.5);
     assert!(before["process_resident_memory_bytes"] > 1e6);
     assert!(before["cairn_repo_max_bytes"] > 1e9);
+    assert!(before["process_start_time_seconds"] > 1.7e9);
     let cid = home.add(&home.file("a", vec![7; 1_000_000]));
     other.run(["swarm", "connect", &daemon.tcp_addr()]).text();
     assert!(!other.run(["cat", &cid]).text().is_empty());

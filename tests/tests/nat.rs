@@ -8,7 +8,7 @@
 //! addresses are from a range that routers take for public and nobody here reaches.
 //! Not here: the same without routers (`relay.rs`).
 
-use cairn_tests::{Daemon, Home, Outcome, Running, fail, run, say_skipped, tree::Random};
+use cairn_tests::{Daemon, Home, Outcome, Running, run, say_skipped, tree::Random, until};
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -164,17 +164,6 @@ impl<'a> Node<'a> {
         let peers = self.run(&["swarm", "peers"]).text();
         peers.lines().filter(|line| line.ends_with(id)).map(str::to_owned).collect()
     }
-}
-
-/// Looks again and again, for two minutes at most.
-fn until(what: &str, holds: impl Fn() -> bool) {
-    for _ in 0..600 {
-        if holds() {
-            return;
-        }
-        thread::park_timeout(Duration::from_millis(200));
-    }
-    fail(&format!("not within two minutes: {what}"));
 }
 
 #[test]

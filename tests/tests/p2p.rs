@@ -2,7 +2,7 @@
 //!
 //! Not here: other protocols over the same connections.
 
-use cairn_tests::{Daemon, Home, Peer, Running, fail, peers};
+use cairn_tests::{Daemon, Home, Peer, Running, fail, peers, until};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::{
@@ -20,38 +20,34 @@ fn home() -> Home {
     home
 }
 
-/// A service that answers with what was sent, once the sender has finished.
-fn echo() -> SocketAddr {
+/// A service that does the same with each connection.
+fn service(serve: fn(TcpStream) -> io::Result<()>) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     let address = listener.local_addr().expect("an address");
     thread::spawn(move || {
         for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { return };
-            thread::spawn(move || {
-                let mut sent = Vec::new();
-                if stream.read_to_end(&mut sent).is_ok() {
-                    stream.write_all(&sent).unwrap_or(());
-                }
-            });
+            let Ok(stream) = stream else { return };
+            thread::spawn(move || serve(stream));
         }
     });
     address
 }
 
-/// A service that sends back what comes as it comes: Kubo ends both directions with the first.
+/// Answers with what was sent, once the sender has finished.
+fn echo() -> SocketAddr {
+    service(|mut stream| {
+        let mut sent = Vec::new();
+        stream.read_to_end(&mut sent)?;
+        stream.write_all(&sent)
+    })
+}
+
+/// Sends back what comes as it comes: Kubo ends both directions with the first.
 fn answers_at_once() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-    let address = listener.local_addr().expect("an address");
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { return };
-            thread::spawn(move || {
-                let mut back = stream.try_clone().expect("a second handle");
-                io::copy(&mut stream, &mut back).unwrap_or(0)
-            });
-        }
-    });
-    address
+    service(|mut stream| {
+        let mut back = stream.try_clone()?;
+        io::copy(&mut stream, &mut back).map(drop)
+    })
 }
 
 /// Sends, and reads as much.
@@ -180,8 +176,7 @@ fn a_tunnel_in_the_foreground_ends_with_its_command() {
     stopped.signal(Signal::INT);
     stopped.wait(PATIENCE).unwrap_or_else(|| fail("it did not stop"));
     // The daemon sees the command's connection end a moment later.
-    let gone = (0..5000).any(|_| listeners(&daemon).is_empty());
-    assert!(gone, "the tunnel stayed");
+    until("the tunnel goes", || listeners(&daemon).is_empty());
     let mut closed = start();
     assert_eq!(home.run(["p2p", "close", "-p", "/x/a"]).text(), "Closed 1 stream(s)");
     assert!(closed.line().contains("/x/a"));

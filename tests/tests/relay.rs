@@ -3,20 +3,9 @@
 //! Here everything is on loopback, so what can be reached is said by the config; behind real
 //! routers: `nat.rs`.
 
-use cairn_tests::{Daemon, Home, Peer, fail, peers, tree::Random};
+use cairn_tests::{Daemon, Home, Peer, peers, tree::Random, until};
 use serde_json::{Value, json};
 use std::{thread, time::Duration};
-
-/// Looks again and again, for a minute and a half at most.
-fn until(what: &str, holds: impl Fn() -> bool) {
-    for _ in 0..1800 {
-        if holds() {
-            return;
-        }
-        thread::park_timeout(Duration::from_millis(50));
-    }
-    fail(&format!("not within 90 s: {what}"));
-}
 
 /// A node that relays with these limits.
 fn relay(service: Value) -> (Home, Daemon) {

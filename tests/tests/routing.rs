@@ -3,7 +3,7 @@
 //! The nodes know one of them each; who has what they find by asking.
 //! Not here: the rules of the DHT (`crates/network/src/dht`).
 
-use cairn_tests::{Daemon, Home, Peer, http, peers, tree};
+use cairn_tests::{Daemon, Home, Peer, http, peers, tree, until};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -32,12 +32,6 @@ impl Node {
         let buckets = stat["Buckets"].as_array().expect("a table has buckets").iter();
         buckets.filter_map(|bucket| bucket["Peers"].as_array()).map(Vec::len).sum()
     }
-}
-
-/// Asks until the answer is yes; each question takes a round trip.
-fn until(what: &str, mut question: impl FnMut() -> bool) {
-    const QUESTIONS_MAX: usize = 20_000;
-    assert!((0..QUESTIONS_MAX).any(|_| question()), "it never came to that: {what}");
 }
 
 /// Nodes that each know the first, and by now each other.

@@ -59,7 +59,7 @@ pub use reachability::{
     RelayServiceConfig,
 };
 pub use resources::{PEER_LIMITS_MAX, ResourceReport, StreamLimit, StreamLimits, Usage};
-pub use retrieval::{GATEWAYS_MAX, WebConfig, WebServer};
+pub use retrieval::{GATEWAYS_MAX, WebConfig, WebServer, is_web};
 pub use routing::{
     DhtBucket, DhtPeer, DhtStat, Endpoint, QueryEvent, QueryEvents, ROUTERS_MAX, RoutersConfig,
     Routing, RoutingError,

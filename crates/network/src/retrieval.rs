@@ -28,7 +28,7 @@ use std::{
 };
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tracing::debug;
-pub use web::{GATEWAYS_MAX, WebConfig, WebServer};
+pub use web::{GATEWAYS_MAX, WebConfig, WebServer, is_web};
 pub(crate) use web::{ToEngine, WebSources};
 
 /// Sessions that search at once; more wait for their turn.

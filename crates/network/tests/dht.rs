@@ -10,9 +10,10 @@ use cairn_network::{
     DhtConfig, DhtMode, Network, NetworkConfig, QueryEvent, RoutingError, generate_ed25519,
 };
 use cairn_runtime::{Clock, Tasks};
+use cairn_testkit::until;
 use futures::StreamExt as _;
 use std::{sync::Arc, time::Duration};
-use tokio::time::{interval, timeout};
+use tokio::time::timeout;
 
 const PATIENCE: Duration = Duration::from_mins(2);
 
@@ -47,17 +48,6 @@ impl Node {
         let stat = self.network.routing().stat();
         stat.iter().flat_map(|dht| &dht.buckets).map(|bucket| bucket.peers.len()).sum()
     }
-}
-
-/// Asks until the answer is yes.
-async fn until(mut question: impl AsyncFnMut() -> bool) {
-    let asking = async {
-        let mut ticks = interval(Duration::from_millis(5));
-        while !question().await {
-            ticks.tick().await;
-        }
-    };
-    timeout(PATIENCE, asking).await.expect("it never came to that");
 }
 
 /// `count` servers, of which each but the first knows the first.

@@ -10,10 +10,8 @@ use cairn_network::{
     RelayServiceConfig, generate_ed25519,
 };
 use cairn_runtime::Tasks;
-use std::{sync::Arc, time::Duration};
-use tokio::time::{interval, timeout};
-
-const PATIENCE: Duration = Duration::from_mins(2);
+use cairn_testkit::until;
+use std::sync::Arc;
 
 const HOP: &str = "/libp2p/circuit/relay/0.2.0/hop";
 
@@ -45,17 +43,6 @@ impl Node {
 
 fn autonat() -> AutonatConfig {
     AutonatConfig { private_addrs: true, ..AutonatConfig::default() }
-}
-
-/// Asks until the answer is yes.
-async fn until(mut question: impl AsyncFnMut() -> bool) {
-    let asking = async {
-        let mut ticks = interval(Duration::from_millis(5));
-        while !question().await {
-            ticks.tick().await;
-        }
-    };
-    timeout(PATIENCE, asking).await.expect("it never came to that");
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use cairn_network::{
     Direction, Multiaddr, Network, NetworkConfig, NetworkError, PeerId, generate_ed25519,
 };
 use cairn_runtime::Tasks;
+use cairn_testkit::until;
 use futures::StreamExt as _;
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
@@ -59,16 +60,6 @@ impl Node {
             assert_eq!(block.unwrap().cid(), cid);
         }
     }
-}
-
-/// Asks until the answer is yes.
-async fn until(mut question: impl AsyncFnMut() -> bool) {
-    let asking = async {
-        while !question().await {
-            tokio::task::yield_now().await;
-        }
-    };
-    timeout(PATIENCE, asking).await.expect("it never came to that");
 }
 
 fn blocks(seed: u8, count: usize) -> Vec<Block> {

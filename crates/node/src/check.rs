@@ -13,9 +13,12 @@ mod stranger;
 
 use crate::{Node, NodeError};
 use cairn_block::{BlockStoreExt as _, Cid};
-use cairn_network::{Contact, Multiaddr, Network, PeerId};
+use cairn_network::{Contact, Network, PeerId};
 use futures::StreamExt as _;
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 use stranger::Stranger;
 use tokio::{sync::mpsc, time::timeout};
 
@@ -179,36 +182,35 @@ impl Node {
     }
 }
 
-/// Finds out where a peer is, unless that is known.
+/// Finds out where a peer is: as told, as known, or as routing says.
 async fn addresses_of(
     network: &Network,
     mut contact: Contact,
     findings: &Findings,
 ) -> Option<Contact> {
     if contact.addrs.is_empty() {
+        let known = network.known_addrs().await.into_iter();
+        contact.addrs =
+            known.filter(|(peer, _)| *peer == contact.peer).flat_map(|(_, addrs)| addrs).collect();
+    }
+    if contact.addrs.is_empty() {
         let found = timeout(SEARCH_TIMEOUT, network.routing().find_peer(contact.peer, None)).await;
-        match found {
-            Ok(Ok(found)) => contact.addrs = found.addrs,
-            Ok(Err(error)) => {
-                let text = format!("its addresses are not known: {error}");
-                let about = contact.peer.to_string();
-                findings.tell(Verdict::Bad, "found", (&about, text)).await;
-                return None;
+        let failure = match found {
+            Ok(Ok(found)) => {
+                contact.addrs = found.addrs;
+                None
             }
-            Err(_) => {
-                let text = format!("its addresses were not found within {SEARCH_TIMEOUT:?}");
-                let about = contact.peer.to_string();
-                findings.tell(Verdict::Bad, "found", (&about, text)).await;
-                return None;
-            }
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some(format!("nothing was found within {SEARCH_TIMEOUT:?}")),
+        };
+        if let Some(failure) = failure {
+            let text = format!("its addresses are not known: {failure}");
+            findings.tell(Verdict::Bad, "found", (&contact.peer.to_string(), text)).await;
+            return None;
         }
     }
-    let mut seen: Vec<Multiaddr> = Vec::new();
-    contact.addrs.retain(|addr| {
-        let is_new = !seen.contains(addr);
-        seen.push(addr.clone());
-        is_new
-    });
+    let mut seen = HashSet::new();
+    contact.addrs.retain(|addr| seen.insert(addr.clone()));
     contact.addrs.truncate(ADDRS_MAX);
     Some(contact)
 }

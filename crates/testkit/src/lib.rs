@@ -14,6 +14,7 @@ mod random;
 mod samples;
 mod slow;
 mod tree;
+mod until;
 
 pub use futures::executor::block_on;
 
@@ -25,3 +26,4 @@ pub use random::Random;
 pub use samples::{Sample, samples};
 pub use slow::SlowStore;
 pub use tree::{TreeEntry, TreeKind, TreeShape, tree};
+pub use until::until;

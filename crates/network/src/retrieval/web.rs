@@ -27,8 +27,7 @@ use cairn_hash::{Multihash, sha256};
 use cairn_runtime::{Clock, Tasks};
 use cairn_web::{Client, Trust};
 use libp2p::swarm::ConnectionId;
-pub use server::WebServer;
-use server::is_web;
+pub use server::{WebServer, is_web};
 use std::{
     collections::HashMap,
     sync::{

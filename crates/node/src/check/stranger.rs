@@ -6,8 +6,8 @@ use super::{Findings, Verdict};
 use crate::{Node, NodeError, node::start};
 use cairn_block::{Cid, MemoryStore};
 use cairn_network::{
-    Contact, Multiaddr, Network, NetworkConfig, NetworkError, Protocol, ReachabilityConfig,
-    RelayClientConfig, generate_ed25519,
+    Contact, Network, NetworkConfig, NetworkError, Protocol, ReachabilityConfig, RelayClientConfig,
+    generate_ed25519, is_web,
 };
 use cairn_runtime::{Clock, Tasks};
 use std::{sync::Arc, time::Duration};
@@ -154,9 +154,4 @@ impl Stranger {
 
 fn seconds(time: Duration) -> String {
     format!("{:.2} s", time.as_secs_f64())
-}
-
-/// Whether an address is that of a web server.
-fn is_web(addr: &Multiaddr) -> bool {
-    addr.iter().any(|part| matches!(part, Protocol::Http | Protocol::Https))
 }

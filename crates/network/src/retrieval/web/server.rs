@@ -78,7 +78,7 @@ impl WebServer {
 }
 
 /// Whether an address names a web server, also one that may not be asked.
-pub(super) fn is_web(addr: &Multiaddr) -> bool {
+pub fn is_web(addr: &Multiaddr) -> bool {
     addr.iter().any(|part| matches!(part, Protocol::Http | Protocol::Https))
 }
 

@@ -8,10 +8,11 @@
 //! Not here: who may read it (`server`).
 
 use cairn_node::Node;
-use cairn_runtime::{ProcessStat, open_files_max};
+use cairn_runtime::{ProcessStat, blocking, open_files_max};
 use std::{
     fmt::{Display, Write as _},
     sync::atomic::{AtomicU64, Ordering},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 /// Where it is served.
@@ -68,17 +69,17 @@ const COUNTER: &str = "counter";
 /// Reads everything and writes the page.
 pub(super) async fn page(node: &Node, requests: &Requests) -> String {
     let mut page = Page(String::new());
-    process(&mut page);
+    process(&mut page, node).await;
     http(&mut page, requests);
     repo(&mut page, node).await;
     network(&mut page, node).await;
     page.0
 }
 
-fn process(page: &mut Page) {
+async fn process(page: &mut Page, node: &Node) {
     let version = format!("{{version=\"{}\"}}", crate::VERSION);
     page.many(("cairn_info", GAUGE, "The version, as a label."), [(version, 1)]);
-    let Some(stat) = ProcessStat::now() else { return };
+    let Some(stat) = blocking(ProcessStat::now).await else { return };
     let seconds = stat.cpu.as_secs_f64();
     page.one(("process_cpu_seconds_total", COUNTER, "Processor time used, in seconds."), seconds);
     page.one(
@@ -89,8 +90,11 @@ fn process(page: &mut Page) {
     page.one(("process_threads", GAUGE, "Threads."), stat.thread_count);
     page.one(("process_open_fds", GAUGE, "Open files and sockets."), stat.file_count);
     page.one(("process_max_fds", GAUGE, "Files that may be open."), open_files_max());
-    let age = stat.age.as_secs_f64();
-    page.one(("process_uptime_seconds", GAUGE, "Time since the start, in seconds."), age);
+    let since = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    page.one(
+        ("process_start_time_seconds", GAUGE, "When it began, in seconds since 1970."),
+        since(node.clock().now()).saturating_sub(stat.age).as_secs_f64(),
+    );
 }
 
 fn http(page: &mut Page, requests: &Requests) {

@@ -55,7 +55,7 @@ fn scope(text: &mut Text, name: &str, amounts: &Amounts) {
                 (limit.to_string(), format!("{:.1}%", usage as f64 / limit as f64 * 100.0))
             }
             (Some(limit), _) => (limit.to_string(), "0%".to_owned()),
-            (None, word) => (escape(word.unwrap_or("unlimited")).clone(), "n/a".to_owned()),
+            (None, word) => (escape(word.unwrap_or("unlimited")), "n/a".to_owned()),
         };
         row(text, name, [limit_name, &limit, &usage.to_string()], &percent);
     }
